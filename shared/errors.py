@@ -1,0 +1,71 @@
+"""One table of every error: its code, its HTTP status, what to do next, and whether trying again may help.
+
+Clients match on the code, people read the hint, jobs ask whether to retry. A function raises
+:class:`QurbaniError` or returns; one module per program turns it into an answer (RFC 9457 problem
+details over HTTP, one line and a non-zero exit on the command line).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """One row of the table: ``status`` is the HTTP status, ``hint`` the next step in plain words."""
+
+    status: int
+    title: str
+    hint: str
+    retry: bool = False
+
+
+TABLE: dict[str, Kind] = {
+    # anything
+    "bad_input": Kind(400, "The request is not valid", "Correct the named field and send it again."),
+    "not_signed_in": Kind(401, "Sign in first", "Sign in again and repeat the request."),
+    "bad_credentials": Kind(401, "Name and secret do not match", "Check both and try again."),
+    "forbidden": Kind(403, "Not allowed for your role", "Ask an administrator for the role it needs."),
+    "not_found": Kind(404, "There is nothing here", "Check the address; it may belong to someone else."),
+    "conflict": Kind(409, "It changed meanwhile", "Load it again and repeat the change."),
+    "bad_transition": Kind(409, "That step is not possible now", "Load the current state; the step may already be done."),
+    "too_large": Kind(413, "Too large", "Send a smaller one."),
+    "too_many_requests": Kind(429, "Too many requests", "Wait as long as Retry-After says.", retry=True),
+    "internal": Kind(500, "Something broke on our side", "Try again; if it stays, report the time and the code.", retry=True),
+    "unavailable": Kind(503, "A helper is not reachable", "Try again in a moment.", retry=True),
+    "misconfigured": Kind(500, "A setting is missing or wrong", "Correct the named setting and start again."),
+    "missing_extra": Kind(500, "A part of the product is not installed", "Install the extra that the message names."),
+}
+
+
+class QurbaniError(Exception):
+    """An error of the table. ``detail`` says what happened this time; ``facts`` are machine-readable."""
+
+    def __init__(self, code: str, detail: str = "", **facts: Any) -> None:
+        self.kind = TABLE[code]
+        self.code = code
+        self.detail = detail or self.kind.title
+        self.facts = facts
+        super().__init__(f"{code}: {self.detail}")
+
+    @property
+    def retry(self) -> bool:
+        return self.kind.retry
+
+    def problem(self) -> dict[str, Any]:
+        """The RFC 9457 problem document, media type ``application/problem+json``."""
+        return {
+            "type": f"urn:qurbani:error:{self.code}",
+            "code": self.code,
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "detail": self.detail,
+            "hint": self.kind.hint,
+            "retry": self.kind.retry,
+            **self.facts,
+        }
+
+    def line(self) -> str:
+        """One line for the command line: what happened and what to do."""
+        return f"{self.detail} [{self.code}] {self.kind.hint}"
