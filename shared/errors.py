@@ -22,6 +22,14 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 TABLE: dict[str, Kind] = {
+    # events and sync
+    "bad_event": Kind(422, "An event that fits no schema", "Look at it in the dead-letter topic."),
+    "bad_code": Kind(403, "This enrolment code is not valid", "Ask the hub's administrator for a new code."),
+    "unknown_node": Kind(403, "The hub does not know this box", "Enrol the box again with a new code."),
+    "clock_skew": Kind(401, "The box's clock is off", "Repeat the request with the time in the answer.", retry=True),
+    "gap": Kind(409, "Ops are missing before these", "Send again from the acknowledged seq.", retry=True),
+    "fork": Kind(409, "Two histories of one box", "Do not use either box further; call the administrator."),
+    "bad_op": Kind(422, "An op that cannot be applied", "Look at it among the quarantined ops."),
     # anything
     "bad_input": Kind(400, "The request is not valid", "Correct the named field and send it again."),
     "not_signed_in": Kind(401, "Sign in first", "Sign in again and repeat the request."),

@@ -1,0 +1,1 @@
+"""What the product speaks of: small immutable records and their allowed transitions."""

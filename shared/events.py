@@ -1,0 +1,94 @@
+"""Events between services: a CloudEvents 1.0 envelope around one schema per topic.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from shared.errors import QurbaniError
+
+
+class VideoArrived(msgspec.Struct, frozen=True):
+    """The original of a video has arrived in the cloud, sealed as it came."""
+
+    video_id: UUID
+    sacrifice_id: UUID
+    site_id: UUID
+    blob_id: str
+    sha256: str
+
+
+class VideoPreprocessed(msgspec.Struct, frozen=True):
+    """The compressed copy and the poster of a video are stored."""
+
+    video_id: UUID
+    sacrifice_id: UUID
+    compressed: str
+    poster: str
+
+
+class VideoProcessed(msgspec.Struct, frozen=True):
+    """The checks of a video have ended: ``outcome`` is ``authentic``, ``review`` or ``rejected``."""
+
+    video_id: UUID
+    sacrifice_id: UUID
+    outcome: str
+    reasons: tuple[str, ...]
+
+
+class NotificationWanted(msgspec.Struct, frozen=True):
+    """Someone must be told. ``template`` names the message; ``facts`` fills it in; no personal data here."""
+
+    notification_id: UUID
+    donor_id: UUID
+    order_id: UUID
+    template: str
+    facts: dict[str, str]
+
+
+TOPICS: dict[str, type[msgspec.Struct]] = {
+    "video.initial-upload": VideoArrived,
+    "video.uploaded-preprocessed": VideoPreprocessed,
+    "video.processed-final": VideoProcessed,
+    "notification.send": NotificationWanted,
+}
+"""Every topic and the schema of its data; both ends check it."""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """The envelope. ``id`` is unique and what consumers remember; ``subject`` is the partition key."""
+
+    id: UUID
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    data: dict[str, Any]
+    specversion: str = "1.0"
+    datacontenttype: str = "application/json"
+
+
+def make(topic: str, data: msgspec.Struct, *, id: UUID, subject: str, source: str, now: datetime) -> Event:
+    """An event for ``topic``. Raises ``TypeError`` when ``data`` is not of that topic's schema."""
+    if not isinstance(data, TOPICS[topic]):
+        raise TypeError(f"{topic} carries {TOPICS[topic].__name__}, not {type(data).__name__}")
+    return Event(id=id, source=source, type=topic, subject=subject, time=now, data=msgspec.to_builtins(data))
+
+
+def encode(event: Event) -> bytes:
+    return msgspec.json.encode(event)
+
+
+def decode(raw: bytes) -> tuple[Event, Any]:
+    """The envelope and its typed data. Raises ``bad_event`` when either does not fit its schema."""
+    try:
+        event = msgspec.json.decode(raw, type=Event)
+        return event, msgspec.convert(event.data, TOPICS[event.type])
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise QurbaniError("bad_event", f"an event that fits no schema: {error}") from error
