@@ -30,6 +30,11 @@ TABLE: dict[str, Kind] = {
     "gap": Kind(409, "Ops are missing before these", "Send again from the acknowledged seq.", retry=True),
     "fork": Kind(409, "Two histories of one box", "Do not use either box further; call the administrator."),
     "bad_op": Kind(422, "An op that cannot be applied", "Look at it among the quarantined ops."),
+    # keys and sealed files
+    "bad_signature": Kind(401, "The signature does not hold", "Sign with the enrolled key and send it again."),
+    "wrong_key": Kind(422, "This key does not open it", "Use the key for which it was made."),
+    "key_locked": Kind(500, "The private key is locked", "Give the right passphrase and start again."),
+    "damaged": Kind(422, "The sealed file is damaged", "Fetch it again from where it is whole."),
     # anything
     "bad_input": Kind(400, "The request is not valid", "Correct the named field and send it again."),
     "not_signed_in": Kind(401, "Sign in first", "Sign in again and repeat the request."),
