@@ -1,15 +1,22 @@
-"""What a box and the hub say to each other. MessagePack on the wire; see PROTOCOL.md."""
+"""What a box and the hub say to each other, and its bytes: MessagePack inside zlib. See PROTOCOL.md."""
 
 from __future__ import annotations
 
-from typing import Any
+import zlib
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 
-from sync.ops import VERSION, Batch
+from shared.errors import QurbaniError
+from sync.ops import Batch, encode
 
-MEDIA_TYPE = "application/vnd.qurbani.sync+msgpack"
+MEDIA_TYPE = "application/vnd.qurbani.sync"
+
+MAX_MESSAGE_BYTES = 4 << 20
+"""The largest message, compressed or not. Nothing larger is unpacked, whatever it claims to be."""
+
+M = TypeVar("M", bound=msgspec.Struct)
 
 
 class Enrol(msgspec.Struct, frozen=True):
@@ -55,7 +62,7 @@ class Exchange(msgspec.Struct, frozen=True, omit_defaults=True):
     node: UUID
     cursor: int
     batch: Batch | None = None
-    version: int = VERSION
+    version: int = 1  # what an absent version means, for ever; later versions write theirs
     features: tuple[str, ...] = ()
 
 
@@ -72,5 +79,31 @@ class Exchanged(msgspec.Struct, frozen=True, omit_defaults=True):
     feed: list[Change] = []
     more: bool = False
     parked: list[Parked] = []
-    version: int = VERSION
+    version: int = 1
     features: tuple[str, ...] = ()
+
+
+def to_wire(message: msgspec.Struct) -> bytes:
+    """The body that carries ``message``.
+
+    Compressed inside the media type, not by ``Content-Encoding``: HTTP libraries undo that before a limit
+    can hold, and a stick has no headers. Ops repeat one another; a status change shrinks to a third.
+    """
+    return zlib.compress(encode(message))
+
+
+def from_wire(body: bytes, kind: type[M]) -> M:
+    """The message in ``body``. Raises ``too_large`` or, when it is not a ``kind``, ``bad_input``."""
+    inflater = zlib.decompressobj()
+    try:
+        plain = inflater.decompress(body, MAX_MESSAGE_BYTES)
+        if inflater.unconsumed_tail:
+            raise QurbaniError("too_large", f"a message has at most {MAX_MESSAGE_BYTES} bytes")
+        if not inflater.eof or inflater.unused_data:
+            raise QurbaniError("bad_input", "the body is not one whole zlib stream")
+        return msgspec.msgpack.decode(plain, type=kind)
+    except zlib.error as error:
+        raise QurbaniError("bad_input", f"the body is not zlib: {error}") from error
+    # A text that is not UTF-8 and a bottomless nest come as Python's own errors.
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise QurbaniError("bad_input", f"the body is not a {kind.__name__}: {error}") from error

@@ -47,10 +47,22 @@ class NodeStore(Protocol):
         """Take in a page of the site feed and move the cursor, both or neither."""
         ...
 
+    def heard(self, time_ms: int) -> None:
+        """The hub's clock says ``time_ms``: the next stamp is ``hlc.witness`` of it, whatever the wall clock says."""
+        ...
+
     def outgoing(self) -> Sequence[Outgoing]:
         """Sealed blobs to send, most wanted first."""
         ...
 
     def sent(self, blob_id: str) -> None:
         """The hub has the whole blob and has checked its hash."""
+        ...
+
+
+class Blobs(Protocol):
+    """The sealed bytes on the box."""
+
+    def read(self, blob_id: str, offset: int, size: int) -> bytes:
+        """``size`` sealed bytes from ``offset`` on, fewer only at the end of the blob."""
         ...
