@@ -35,12 +35,16 @@ TABLE: dict[str, Kind] = {
     "wrong_key": Kind(422, "This key does not open it", "Use the key for which it was made."),
     "key_locked": Kind(500, "The private key is locked", "Give the right passphrase and start again."),
     "damaged": Kind(422, "The sealed file is damaged", "Fetch it again from where it is whole."),
+    # videos in the cloud
+    "damaged_video": Kind(422, "The video cannot be shown", "Look at the original at the site and record it again."),
     # anything
     "bad_input": Kind(400, "The request is not valid", "Correct the named field and send it again."),
     "not_signed_in": Kind(401, "Sign in first", "Sign in again and repeat the request."),
     "bad_credentials": Kind(401, "Name and secret do not match", "Check both and try again."),
     "forbidden": Kind(403, "Not allowed for your role", "Ask an administrator for the role it needs."),
     "not_found": Kind(404, "There is nothing here", "Check the address; it may belong to someone else."),
+    "method_not_allowed": Kind(405, "Not possible at this address", "Use one of the methods that Allow names."),
+    "unsupported_media": Kind(415, "A media type that is not taken here", "Send the type that the interface names."),
     "conflict": Kind(409, "It changed meanwhile", "Load it again and repeat the change."),
     "bad_transition": Kind(409, "That step is not possible now", "Load the current state; it may be done already."),
     "too_large": Kind(413, "Too large", "Send a smaller one."),
