@@ -1,0 +1,45 @@
+"""The poster: one JPEG that shows something."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo import clips
+from shared.errors import QurbaniError
+from shared.renditions import poster
+
+
+def test_a_jpeg_no_larger_than_asked(tmp_path: Path) -> None:
+    with clips.make(tmp_path / "clip.mp4", seconds=2).open("rb") as source:
+        picture = Image.open(io.BytesIO(poster(source, 320)))
+    assert picture.format == "JPEG"
+    assert picture.size == (320, 180)
+
+
+def test_not_the_black_lead_in() -> None:
+    """Six seconds, the first of them black: the poster comes out of the second one."""
+    film = io.BytesIO()
+    with av.open(film, "w", format="mp4") as out:
+        stream = out.add_stream("libx264", rate=10, options={"g": "5"})
+        stream.width, stream.height, stream.pix_fmt = 160, 90, "yuv420p"
+        for index in range(60):
+            picture = np.zeros((90, 160, 3), dtype=np.uint8)
+            if index >= 10:
+                picture[:, ::2] = 255
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 10)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    assert np.asarray(Image.open(io.BytesIO(poster(film))).convert("L")).mean() > 60
+
+
+def test_nothing_to_show_says_so() -> None:
+    with pytest.raises(QurbaniError, match="damaged_video"):
+        poster(io.BytesIO(b"nothing"))
