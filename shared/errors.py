@@ -37,6 +37,15 @@ TABLE: dict[str, Kind] = {
     "damaged": Kind(422, "The sealed file is damaged", "Fetch it again from where it is whole."),
     # videos in the cloud
     "damaged_video": Kind(422, "The video cannot be shown", "Look at the original at the site and record it again."),
+    # the hub
+    "lost_lease": Kind(409, "Another worker has this job", "Nothing to do; the other one finishes it."),
+    "full": Kind(409, "There is no room left", "Choose another animal or site."),
+    # the box
+    "not_enrolled": Kind(503, "This box belongs to no site yet", "Run `qurbani edge enrol` with a code of the hub."),
+    "disk_full": Kind(507, "The box has no room for another video", "Let it send its videos, or give it a larger disk."),
+    "already_running": Kind(500, "A box runs on this folder already", "Stop it, or choose another QURBANI_DATA."),
+    "two_sqlites": Kind(500, "Two SQLite libraries in one process", "Import `edge` before anything opens SQLite."),
+    "unsound_sqlite": Kind(500, "This SQLite can damage its files", "Install pysqlite3, or SQLite 3.51.3 or later."),
     # anything
     "bad_input": Kind(400, "The request is not valid", "Correct the named field and send it again."),
     "not_signed_in": Kind(401, "Sign in first", "Sign in again and repeat the request."),
