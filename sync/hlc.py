@@ -29,3 +29,12 @@ def tick(last: int, now_ms: int) -> int:
 def witness(last: int, seen: int, now_ms: int) -> int:
     """The stamp to go on from after meeting a foreign stamp ``seen``, clamped to the trusted time."""
     return tick(max(last, min(seen, pack(now_ms + MAX_LEAD_MS))), now_ms)
+
+
+def admit(last: int, stamp: int, now_ms: int) -> int:
+    """The stamp by which the hub orders an op: its own, but no further ahead of the trusted time than allowed.
+
+    ``last`` is what this gave for the node's op before, so that a node's ops keep their order. Without the
+    clamp, a box a day ahead would win against every correction that people make after it has synced.
+    """
+    return max(last + 1, min(stamp, pack(now_ms + MAX_LEAD_MS)))

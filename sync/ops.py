@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,19 @@ from shared.errors import QurbaniError
 VERSION = 1
 GENESIS = bytes(32)
 """The ``prev`` of a node's first op."""
+HUB = UUID(int=0)
+"""The node that the hub's own writes carry."""
+
+MAX_BATCH_OPS = 5_000
+MAX_PATCH_BYTES = 256 << 10
+MAX_BATCH_BYTES = 1 << 20
+"""How much a box puts into one batch, in canonical bytes of its lines; a single op always fits."""
+
+Count = Annotated[int, msgspec.Meta(ge=1, lt=2**63)]
+Stamp = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 
 _SIGNED = b"qurbani/op/1\0"
 
@@ -32,33 +45,33 @@ class Op(msgspec.Struct, frozen=True, array_like=True):
     """
 
     node: UUID
-    seq: int
-    hlc: int
-    entity: str
+    seq: Count
+    hlc: Stamp
+    entity: Name
     key: UUID
     patch: dict[str, Any]
-    actor: str
-    prev: bytes
+    actor: Name
+    prev: Hash
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True):
     """An op inside a batch: what the batch does not already say."""
 
-    hlc: int
-    entity: str
+    hlc: Stamp
+    entity: Name
     key: UUID
     patch: dict[str, Any]
-    actor: str
+    actor: Name
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
     """Consecutive ops of one node: ``lines[i]`` has ``seq == first + i``; ``sig`` signs the last one's hash."""
 
     node: UUID
-    first: int
-    prev: bytes
+    first: Count
+    prev: Hash
     lines: list[Line]
-    sig: bytes
+    sig: Signature
 
     @property
     def last(self) -> int:
@@ -100,9 +113,17 @@ def unpack(batch: Batch) -> Iterable[tuple[Op, bytes]]:
 
 
 def verify(batch: Batch, key: VerifyKey) -> list[tuple[Op, bytes]]:
-    """The ops and hashes of a batch whose signature holds. Raises ``bad_signature`` otherwise."""
+    """The ops and hashes of a batch whose signature holds.
+
+    Raises ``bad_signature`` when it does not, ``too_large``, or ``bad_input`` where there is nothing to hash.
+    """
     if not batch.lines:
         raise QurbaniError("bad_input", "a batch holds at least one op")
-    chained = list(unpack(batch))
+    if len(batch.lines) > MAX_BATCH_OPS:
+        raise QurbaniError("too_large", f"a batch has at most {MAX_BATCH_OPS} ops, this one {len(batch.lines)}")
+    try:
+        chained = list(unpack(batch))
+    except (TypeError, RecursionError) as error:
+        raise QurbaniError("bad_input", f"a patch has no canonical bytes: {error}") from error
     key.verify(batch.sig, _SIGNED + chained[-1][1])
     return chained
