@@ -30,6 +30,8 @@ TABLE: dict[str, Kind] = {
     "gap": Kind(409, "Ops are missing before these", "Send again from the acknowledged seq.", retry=True),
     "fork": Kind(409, "Two histories of one box", "Do not use either box further; call the administrator."),
     "bad_op": Kind(422, "An op that cannot be applied", "Look at it among the quarantined ops."),
+    "bad_assertion": Kind(401, "The box did not prove who it is", "Try again; if it stays, enrol the box again."),
+    "bad_version": Kind(400, "Box and hub speak different versions", "Bring the older of the two up to date."),
     # keys and sealed files
     "bad_signature": Kind(401, "The signature does not hold", "Sign with the enrolled key and send it again."),
     "wrong_key": Kind(422, "This key does not open it", "Use the key for which it was made."),
@@ -42,10 +44,21 @@ TABLE: dict[str, Kind] = {
     "full": Kind(409, "There is no room left", "Choose another animal or site."),
     # the box
     "not_enrolled": Kind(503, "This box belongs to no site yet", "Run `qurbani edge enrol` with a code of the hub."),
-    "disk_full": Kind(507, "The box has no room for another video", "Let it send its videos, or give it a larger disk."),
+    "disk_full": Kind(507, "The box has no room for a video", "Let it send what it has, or give it a larger disk."),
     "already_running": Kind(500, "A box runs on this folder already", "Stop it, or choose another QURBANI_DATA."),
     "two_sqlites": Kind(500, "Two SQLite libraries in one process", "Import `edge` before anything opens SQLite."),
     "unsound_sqlite": Kind(500, "This SQLite can damage its files", "Install pysqlite3, or SQLite 3.51.3 or later."),
+    # evidence: reading a video that was sent
+    "file_empty": Kind(422, "The file is empty", "Record again and wait until the upload is complete."),
+    "not_a_video": Kind(422, "The file is not a video", "Choose the video and send it again."),
+    "file_damaged": Kind(422, "The video is cut short or damaged", "Send it again; else record again."),
+    "too_long": Kind(422, "The video is too long to be checked", "Record only the sacrifice."),
+    "too_demanding": Kind(422, "The video takes too much time or memory to read", "Record at 1080p or less."),
+    "decoder_crashed": Kind(422, "The video broke what reads it", "Send it again; else record again."),
+    # models
+    "no_model": Kind(404, "No such model here", "See `qurbani models list`; get it with `qurbani models fetch`."),
+    "model_damaged": Kind(422, "The model is not what it should be", "Delete its file and fetch it again."),
+    "fetch_failed": Kind(502, "The model could not be fetched", "Run it again; it goes on where it stopped.", retry=True),
     # anything
     "bad_input": Kind(400, "The request is not valid", "Correct the named field and send it again."),
     "not_signed_in": Kind(401, "Sign in first", "Sign in again and repeat the request."),
