@@ -1,0 +1,1 @@
+"""What every service of the hub stands on: settings, database, outbox, inbox, jobs, keys, health."""

@@ -1,0 +1,74 @@
+"""The bell: huey on Redis. Its one task says "look" to whoever works on a queue; a lost one costs a sweep."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+import structlog
+from huey import RedisHuey
+from huey.registry import Message
+from huey.serializer import Serializer
+from redis.exceptions import RedisError
+
+log = structlog.get_logger()
+
+RETRY_S = 1.0
+
+
+class JsonSerializer(Serializer):
+    """Queue input is data, never code: huey's own serializer is pickle."""
+
+    def _serialize(self, data: Message) -> bytes:
+        return msgspec.json.encode(data._asdict())
+
+    def _deserialize(self, data: bytes) -> Message:
+        return Message(**msgspec.json.decode(data))
+
+
+class Bell:
+    """Rings from any process, heard in every worker process. Connects at the first ring."""
+
+    def __init__(self, redis_url: str, name: str = "qurbani") -> None:
+        self._huey = RedisHuey(name, url=redis_url, results=False, serializer=JsonSerializer())
+        self._look = self._huey.task(name="look")(self._heard)
+        self._listener: Callable[[str], None] = lambda queue: None
+        self._open = True
+
+    async def ring(self, queues: Iterable[str]) -> None:
+        """Say "look" to the workers of these queues. Without Redis nobody hears it, and the sweep does the work."""
+        try:
+            await asyncio.to_thread(self._ring, tuple(queues))
+        except RedisError as error:
+            log.warning("bell.silent", error=repr(error))
+
+    def _ring(self, queues: Iterable[str]) -> None:
+        for queue in queues:
+            self._look(queue)
+
+    def _heard(self, queue: str) -> None:
+        self._listener(queue)
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener(queue)`` at every ring, from a thread of the bell's own, until :meth:`close`."""
+        self._listener = listener
+        threading.Thread(target=self._hear, name="bell", daemon=True).start()
+
+    def _hear(self) -> None:
+        # Huey's own Consumer takes over the process's signals, which are the event loop's.
+        pause = threading.Event()
+        while self._open:
+            try:
+                task: Any = self._huey.dequeue()
+                if task is not None:
+                    self._huey.execute(task)
+            except Exception as error:
+                log.warning("bell.deaf", error=repr(error))
+                pause.wait(RETRY_S)
+
+    def close(self) -> None:
+        self._open = False
+        self._huey.storage.close()

@@ -1,0 +1,114 @@
+"""Consumers: each event's effect once for each group; what fails for good goes to the dead-letter topic."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.platform import inbox, kafka
+from cloud.platform.database import Database
+from cloud.platform.settings import Settings
+from shared import events
+from shared.errors import QurbaniError
+
+log = structlog.get_logger()
+
+TRIES = 5
+FIRST_PAUSE_S = 0.05
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """What ``group`` does with every event of ``topic``.
+
+    ``handle(session, event, data)`` works in the transaction that also remembers the event, so it may simply
+    write; it must not commit, and must do nothing that a rollback does not undo.
+    """
+
+    topic: str
+    group: str
+    handle: Callable[[AsyncSession, events.Event, Any], Awaitable[None]]
+
+
+def by_group(handlers: Iterable[Handler]) -> dict[str, dict[str, Handler]]:
+    """Handlers as group -> topic -> handler."""
+    groups: dict[str, dict[str, Handler]] = defaultdict(dict)
+    for handler in handlers:
+        groups[handler.group][handler.topic] = handler
+    return dict(groups)
+
+
+class Consumer:
+    """One member of one consumer group, with its handlers by topic."""
+
+    def __init__(self, group: str, handlers: dict[str, Handler], database: Database, settings: Settings) -> None:
+        self.group = group
+        self._handlers = handlers
+        self._database = database
+        self._settings = settings
+
+    async def live(self) -> None:
+        """Consume until a helper fails (which raises); then begin again at what was committed."""
+        await kafka.create_topics(self._settings, self._handlers)
+        async with (
+            kafka.producer(self._settings) as producer,
+            kafka.consumer(self._settings, self._handlers, self.group) as consumer,
+        ):
+            while True:
+                batches = await consumer.getmany(timeout_ms=1_000)
+                await asyncio.gather(*(self._take_all(producer, records) for records in batches.values()))
+                await _commit(consumer, batches)
+
+    async def _take_all(self, producer: AIOKafkaProducer, records: Sequence[ConsumerRecord]) -> None:
+        for record in records:
+            await self._take(producer, record)
+
+    async def _take(self, producer: AIOKafkaProducer, record: ConsumerRecord) -> None:
+        """Bring about one message's effect, or lay it aside with the reason."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                await self._apply(record)
+                return
+            except Exception as error:
+                if isinstance(error, QurbaniError) and error.code == "unavailable":
+                    raise  # not the message's fault: begin again when the helper is back
+                if attempt == TRIES or (isinstance(error, QurbaniError) and not error.retry):
+                    await self._lay_aside(producer, record, error, attempt)
+                    return
+            await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+
+    async def _apply(self, record: ConsumerRecord) -> None:
+        event, data = events.decode(record.value or b"")
+        async with self._database.begin() as session:
+            if await inbox.take(session, self.group, event.id):
+                await self._handlers[event.type].handle(session, event, data)
+
+    async def _lay_aside(
+        self, producer: AIOKafkaProducer, record: ConsumerRecord, error: Exception, attempts: int
+    ) -> None:
+        log.error("event.dead", topic=record.topic, group=self.group, offset=record.offset, error=repr(error))
+        facts = {
+            "reason": repr(error),
+            "attempts": str(attempts),
+            "group": self.group,
+            "source": f"{record.topic}/{record.partition}/{record.offset}",
+        }
+        headers = [(name, value.encode()) for name, value in facts.items()]
+        await producer.send_and_wait(record.topic + kafka.DEAD, record.value, key=record.key, headers=headers)
+
+
+async def _commit(consumer: Any, batches: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+    offsets = {partition: records[-1].offset + 1 for partition, records in batches.items()}
+    if offsets:
+        try:
+            await consumer.commit(offsets)
+        except CommitFailedError:
+            # The partition went to another member meanwhile; the inbox tells it what is done.
+            log.info("consumer.rebalanced", partitions=len(offsets))

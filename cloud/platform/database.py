@@ -1,0 +1,128 @@
+"""PostgreSQL: one engine per process, one transaction per unit of work, one schema per service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, LargeBinary, MetaData, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from shared.errors import QurbaniError
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# SQLSTATE classes and codes after which the same transaction may well succeed: connection lost (08), server
+# shutting down (57P), out of resources (53), serialization failure, deadlock, lock not available.
+_TRANSIENT = ("08", "53", "57P", "40001", "40P01", "55P03")
+
+BELLS = "bells"
+"""The key of ``session.info`` that collects the queues to ring once the transaction has committed."""
+
+Ring = Callable[[Iterable[str]], Awaitable[None]]
+
+
+def schema(name: str) -> MetaData:
+    """The tables of one service, in its own PostgreSQL schema."""
+    return MetaData(schema=name, naming_convention=NAMING)
+
+
+class Base(DeclarativeBase):
+    """What the models of every service derive from.
+
+    A service declares ``class Base(database.Base): __abstract__ = True; metadata = schema("name")`` once and
+    derives its models from that.
+    """
+
+    type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads it from the class)
+        UUID: Uuid(),
+        bytes: LargeBinary(),
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB(),
+        list[str]: JSONB(),
+    }
+
+
+async def _silence(queues: Iterable[str]) -> None:
+    """The bell of a program that runs no jobs; the workers' sweep finds them."""
+
+
+class Database:
+    """The engine and its transactions. Opens no connection until the first transaction begins."""
+
+    def __init__(self, url: str, *, ring: Ring = _silence, pool_size: int = 10) -> None:
+        self.engine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            connect_args={"timeout": 5, "server_settings": {"application_name": "qurbani"}},
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._ring = ring
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed at the end of the block, rolled back when it raises.
+
+        Raises ``unavailable`` where the server cannot be reached or asks to try again. After a commit the bells
+        of newly enqueued jobs are rung.
+        """
+        async with self._sessions() as session:
+            try:
+                await session.connection()
+            except OSError as error:
+                raise QurbaniError("unavailable", "the database cannot be reached") from error
+            except DBAPIError as error:
+                raise _ours(error) from error
+            try:
+                yield session
+                await session.commit()
+            except DBAPIError as error:
+                raise _ours(error) from error
+        if queues := session.info.pop(BELLS, None):
+            await self._ring(queues)
+
+    @asynccontextmanager
+    async def listen(self, channel: str) -> AsyncIterator[asyncio.Event]:
+        """An event that is set at every NOTIFY on ``channel``, and when the connection is lost."""
+        heard = asyncio.Event()
+        connection = self.engine.connect()
+        try:
+            await connection.start()
+        except OSError as error:
+            raise QurbaniError("unavailable", "the database cannot be reached") from error
+        try:
+            raw: Any = (await connection.get_raw_connection()).driver_connection
+            await raw.add_listener(channel, lambda *_: heard.set())
+            raw.add_termination_listener(lambda *_: heard.set())
+            yield heard
+        finally:
+            # It must not go back to the pool with a listener on it.
+            await connection.invalidate()
+            await connection.close()
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _ours(error: DBAPIError) -> Exception:
+    """Transient trouble as ``unavailable``; anything else stays what it is."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if error.connection_invalidated or state.startswith(_TRANSIENT):
+        return QurbaniError("unavailable", f"the database asks to try again ({state or 'connection lost'})")
+    return error

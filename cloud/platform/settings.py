@@ -1,0 +1,57 @@
+"""The hub's settings, from ``QURBANI_*`` in the environment; see ``docs/operations.md`` for what each is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the servers are and how patient to be with them. Times are in seconds unless the name says ms."""
+
+    database_url: str
+    """PostgreSQL, ``postgresql://user:password@host:port/name``."""
+    redis_url: str
+    kafka: str
+    """Kafka's bootstrap servers, ``host:port[,host:port]``."""
+
+    data: str = "qurbani-data"
+    """The folder for keys and, without an object store, for blobs."""
+    secret: str = ""
+    """32 bytes in hex from which every key is derived. Empty: made at first start and kept in the data folder."""
+    models: str = ""
+    """A folder with models that are not bundled."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str = ""
+    """How browsers and boxes reach the hub; ``https`` here makes cookies ``Secure``. Empty: host and port."""
+
+    kafka_prefix: str = ""
+    """Put before every topic and group, so that several hubs may share a broker."""
+    kafka_partitions: int = 3
+    kafka_replicas: int = 1
+    kafka_session_ms: int = 10_000
+    """How soon a dead consumer is noticed. A small broker for one machine may hold every join half as long."""
+
+    mqtt_url: str = ""
+    smtp_url: str = ""
+    mail_from: str = "Qurbani <no-reply@localhost>"
+
+    lease_s: float = 60.0
+    """How long a silent worker keeps a job before another may take it."""
+    sweep_s: float = 2.0
+    """How soon work is found although its bell was lost."""
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.data)
+
+    @property
+    def base_url(self) -> str:
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def https(self) -> bool:
+        return self.base_url.startswith("https://")
