@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import datetime
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
 from typing import Any
 
 import uvicorn
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -20,7 +19,7 @@ from litestar.types import ASGIApp
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.platform import health
-from cloud.platform.access import ANYONE, permitted
+from cloud.platform.access import ANYONE, Principal, permitted
 from cloud.platform.consumer import Consumer, Handler, by_group
 from cloud.platform.core import Platform, opened
 from cloud.platform.forever import forever
@@ -53,34 +52,29 @@ def jobs(services: Iterable[str] = SERVICES) -> list[Job]:
 
 
 def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
-    """The web application with the routes of ``services``.
-
-    A route may ask for ``platform``, ``now`` and ``session``: a transaction that is committed after the route
-    has returned and before its answer is sent.
-    """
+    """The web application with the routes of ``services``, given what :mod:`cloud.platform.given` names."""
 
     async def session() -> AsyncIterator[AsyncSession]:
-        async with platform.database.begin() as opened_session:
-            yield opened_session
+        async with platform.database.begin() as begun:
+            yield begun
 
-    def now() -> datetime:
-        return platform.clock.now()
+    def who(request: Request[Principal, Any, Any]) -> Principal:
+        return request.user
 
+    given = {"platform": lambda: platform, "now": platform.clock.now, "who": who}
     app = Litestar(
         route_handlers=[health.live, health.ready, health.backlog, *chain(*offered(services, "routes", "ROUTES"))],
-        dependencies={
-            "platform": Provide(lambda: platform, sync_to_thread=False),
-            "now": Provide(now, sync_to_thread=False),
-            "session": Provide(session),
-        },
+        dependencies={name: Provide(give, sync_to_thread=False) for name, give in given.items()}
+        | {"session": Provide(session)},
         guards=[permitted],
         exception_handlers=PROBLEM_HANDLERS,
         openapi_config=OpenAPIConfig(
             title="Qurbani",
             version="1",
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-            openapi_router=Router(path="/", route_handlers=[], opt={"roles": (ANYONE,)}),
+            openapi_router=Router(path="/api-docs", route_handlers=[], opt={"roles": (ANYONE,)}),
         ),
+        logging_config=None,
     )
     return SecurityHeaders(app)
 

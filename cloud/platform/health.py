@@ -9,7 +9,7 @@ from litestar import Response, get
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from sqlalchemy import text
 
-from cloud.platform import kafka, outbox
+from cloud.platform import given, kafka, outbox
 from cloud.platform.access import ANYONE
 from cloud.platform.core import Platform
 
@@ -23,7 +23,7 @@ async def live() -> dict[str, str]:
 
 
 @get("/health/ready", roles=(ANYONE,))
-async def ready(platform: Platform) -> Response[dict[str, str]]:
+async def ready(platform: given.Platform) -> Response[dict[str, str]]:
     """Each helper, asked now: ``ok`` or why not. 503 when one of them fails.
 
     Without Redis and Kafka the hub still takes orders and ops; ``ready`` says what stands still meanwhile.
@@ -39,7 +39,7 @@ async def ready(platform: Platform) -> Response[dict[str, str]]:
 
 
 @get("/health/backlog", roles=("admin", "auditor"))
-async def backlog(platform: Platform) -> dict[str, int]:
+async def backlog(platform: given.Platform) -> dict[str, int]:
     """How much is waiting: events that are not with the broker yet."""
     async with platform.database.begin() as session:
         return {"outbox": await outbox.backlog(session)}

@@ -8,4 +8,4 @@ from redis.asyncio import BlockingConnectionPool, Redis
 def connect(url: str) -> Redis:
     """A client that waits for a free connection instead of failing at the hundredth. Connects at first use."""
     pool = BlockingConnectionPool.from_url(url, max_connections=50, timeout=5, socket_timeout=5)
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)

@@ -1,0 +1,18 @@
+"""What a route may ask for by name: ``platform``, ``session``, ``now`` and ``who``; main.py provides them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from litestar.di import NamedDependency
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.platform import access, core
+
+Platform = NamedDependency[core.Platform]
+Session = NamedDependency[AsyncSession]
+"""A transaction that is committed after the route has returned and before its answer is sent."""
+Now = NamedDependency[datetime]
+"""The moment of the request, UTC."""
+Who = NamedDependency[access.Principal]
+"""Who is asking; only where the route's ``roles`` let nobody in who has not signed in."""
