@@ -28,8 +28,8 @@ MAX_PATCH_BYTES = 256 << 10
 MAX_BATCH_BYTES = 1 << 20
 """How much a box puts into one batch, in canonical bytes of its lines; a single op always fits."""
 
-Count = Annotated[int, msgspec.Meta(ge=1, lt=2**63)]
-Stamp = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+Stamp = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
