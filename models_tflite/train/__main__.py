@@ -38,7 +38,7 @@ def main() -> None:
     run = Run(Recipe(asked.seed, asked.size, asked.minutes), Augmenter(examples, sampling_weights(scenes)), asked.out)
     if run.resume():
         say(f"going on from step {run.progress.step}")
-    run.train(checker(read_scenes(asked.data, "val", licensed_only=False), asked.data, asked.size), say)
+    run.train(checker(asked.data, asked.size), say)
 
 
 def say(line: str) -> None:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from models_tflite.train.boxes import Boxes, overlap
 from models_tflite.train.teacher import COCO_CLASSES, Seen
+from shared.domain.verdict import GROUPS
 
-CLASSES = ("person", "animal", "knife")
+CLASSES = GROUPS
 TARGETS = len(CLASSES) + COCO_CLASSES
 SAME_OBJECT = 0.5  # IoU from which a teacher's box is taken for the labelled object
 
@@ -65,8 +66,8 @@ class Scene:
         return str(self.entry.get("subset", ""))
 
 
-def read_scenes(folder: Path, split: str, licensed_only: bool = True) -> list[Scene]:
-    """The entries of one split, with category ids replaced by the index into `CLASSES`."""
+def read_scenes(folder: Path, split: str) -> list[Scene]:
+    """The licensed entries of one split, with category ids replaced by the index into `CLASSES`."""
     document = json.loads((folder / "annotations.json").read_text())
     index = {category["id"]: CLASSES.index(category["name"]) for category in document["categories"]}
     by_image: dict[int, list[dict[str, Any]]] = {}
@@ -76,8 +77,7 @@ def read_scenes(folder: Path, split: str, licensed_only: bool = True) -> list[Sc
     return [
         Scene(entry, tuple(by_image.get(entry["id"], ())))
         for entry in document["images"]
-        if entry.get("split", split) == split
-        and not (licensed_only and entry.get("licence_group", "licensed") != "licensed")
+        if entry.get("split", split) == split and entry.get("licence_group", "licensed") == "licensed"
     ]
 
 
