@@ -1,0 +1,212 @@
+"""The one place where the box writes down what happened: row, op and job in one transaction, or nothing.
+
+Nothing else in ``edge`` inserts an op or a synced record. Every function is safe to repeat: a client that
+never heard the answer sends the same ids again and gets the same result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from edge import jobs
+from edge.db import Database, Tx
+from shared.clock import Clock, Reading
+from shared.crypto import SigningKey
+from shared.domain.fields import FIELDS
+from shared.domain.sacrifice import SACRIFICE
+from shared.domain.verdict import Verdict
+from shared.errors import QurbaniError
+from shared.ids import NewId
+from sync import hlc
+from sync.messages import Change
+from sync.ops import GENESIS, Op, encode, op_hash, sign_op
+
+BOX = "box"
+"""The actor of what no person did."""
+
+VALIDATE = "validate"
+"""The job that checks a video; its key is the video's id."""
+
+
+class Film(msgspec.Struct, frozen=True):
+    """A whole video, sealed and on the disk. ``sha256`` and ``size`` are of the original, ``blob_*`` of the seal."""
+
+    id: UUID
+    sacrifice_id: UUID
+    sha256: str
+    size: int
+    blob_id: str
+    blob_size: int
+    media_type: str
+
+
+class Capture:
+    """Writes records with the key of this box. ``clock`` and ``new_id`` say when and what is new."""
+
+    def __init__(self, db: Database, key: SigningKey, clock: Clock, new_id: NewId) -> None:
+        self._db = db
+        self._key = key
+        self._clock = clock
+        self._new_id = new_id
+
+    def open_sacrifice(self, id: UUID, animal_id: UUID, executor_id: UUID) -> None:
+        """An executor stands before an animal. Raises ``not_found``, or ``conflict`` when it was opened before."""
+        now = self._clock.read()
+
+        def work(tx: Tx) -> None:
+            known = one(tx, "SELECT id, animal_id FROM sacrifice WHERE id = ? OR animal_id = ?", id, animal_id)
+            if known == {"id": str(id), "animal_id": str(animal_id)}:
+                return
+            if known is not None:
+                raise QurbaniError("conflict", "this animal has a sacrifice already", sacrifice_id=known["id"])
+            animal = one(tx, "SELECT site_id FROM animal WHERE id = ?", animal_id)
+            if animal is None:
+                raise QurbaniError("not_found", "no such animal at this site")
+            row = {"animal_id": str(animal_id), "executor_id": str(executor_id), "state": SACRIFICE.first}
+            tx["sacrifice"].insert({"id": str(id), "opened": _json(now), **row})
+            patch = {**row, "site_id": animal["site_id"], "opened": msgspec.to_builtins(now)}
+            self._append(tx, now, "sacrifice", id, patch, str(executor_id))
+
+        self._db.write(work)
+
+    def film(self, film: Film, executor_id: UUID) -> None:
+        """A video has arrived whole. Returns when it is durable together with the job to check it.
+
+        Raises ``not_found`` without its sacrifice, ``conflict`` when the id belongs to another video.
+        """
+        now = self._clock.read()
+
+        def work(tx: Tx) -> None:
+            known = one(tx, "SELECT sacrifice_id, sha256 FROM video WHERE id = ?", film.id)
+            if known == {"sacrifice_id": str(film.sacrifice_id), "sha256": film.sha256}:
+                return
+            if known is not None:
+                raise QurbaniError("conflict", "another video has this id")
+            state = sacrifice_state(tx, film.sacrifice_id)
+            tx["blob"].insert({"id": film.blob_id, "size": film.blob_size})
+            row = {
+                "sacrifice_id": str(film.sacrifice_id),
+                "sha256": film.sha256,
+                "size": film.size,
+                "blob_id": film.blob_id,
+                "media_type": film.media_type,
+            }
+            tx["video"].insert({"id": str(film.id), "captured": _json(now), **row})
+            patch = {**row, "blob_size": film.blob_size, "captured": msgspec.to_builtins(now)}
+            self._append(tx, now, "video", film.id, patch, str(executor_id))
+            self._move(tx, now, film.sacrifice_id, state, "recorded", str(executor_id))
+            jobs.add(tx, VALIDATE, film.id)
+
+        self._db.write(work)
+
+    def verdict(self, lease: jobs.Lease, video_id: UUID, verdict: Verdict) -> None:
+        """The outcome of a check, and the end of its job. Raises ``lost_lease`` when someone else took the job."""
+        self._judge(lease, "done", None, video_id, verdict)
+
+    def unchecked(self, lease: jobs.Lease, video_id: UUID, verdict: Verdict, reason: str) -> None:
+        """Every attempt failed: the job is parked with its ``reason``, and the tablet gets its answer all the same."""
+        self._judge(lease, "parked", reason, video_id, verdict)
+
+    def _judge(self, lease: jobs.Lease, end: str, reason: str | None, video_id: UUID, verdict: Verdict) -> None:
+        now, id = self._clock.read(), self._new_id()
+        body = msgspec.to_builtins(verdict)
+
+        def work(tx: Tx) -> None:
+            jobs.end(tx, lease, end, reason)
+            video = one(tx, "SELECT sacrifice_id FROM video WHERE id = ?", video_id)
+            assert video is not None, "the job was written with its video"
+            row = {"video_id": str(video_id), "outcome": verdict.outcome}
+            tx["verdict"].insert({"id": str(id), "body": json.dumps(body), **row})
+            self._append(tx, now, "verdict", id, {**row, "body": body}, BOX)
+            waiting = one(tx, """
+                SELECT 1 FROM video LEFT JOIN verdict ON verdict.video_id = video.id
+                WHERE video.sacrifice_id = ? AND verdict.id IS NULL""", video["sacrifice_id"])
+            if waiting is None:
+                sacrifice_id = UUID(video["sacrifice_id"])
+                self._move(tx, now, sacrifice_id, sacrifice_state(tx, sacrifice_id), "judged", BOX)
+
+        self._db.write(work)
+
+    def feed(self, changes: Sequence[Change], cursor: int) -> None:
+        """Take in a page of the site feed and move the cursor, both or neither.
+
+        What a newer hub knows and this box does not is left out.
+        """
+
+        def work(tx: Tx) -> None:
+            seen = tx.execute("SELECT cursor FROM link").fetchone()[0]
+            for change in changes:
+                if change.cursor > seen and change.entity in FEED:
+                    _apply(tx, change)
+            tx.execute("UPDATE link SET cursor = max(cursor, ?)", [cursor])
+
+        self._db.write(work)
+
+    def _move(self, tx: Tx, now: Reading, id: UUID, state: str, to: str, actor: str) -> None:
+        if SACRIFICE.move(state, to) != state:
+            tx["sacrifice"].update(str(id), {"state": to})
+            self._append(tx, now, "sacrifice", id, {"state": to}, actor)
+
+    def _append(self, tx: Tx, now: Reading, entity: str, key: UUID, patch: dict[str, Any], actor: str) -> None:
+        """Chain and sign the next op. The transaction makes ``seq`` gapless; a rolled-back op never was."""
+        head = one(tx, "SELECT seq, hlc, hash FROM op ORDER BY seq DESC LIMIT 1")
+        head = head or {"seq": 0, "hlc": 0, "hash": GENESIS}
+        node, hub_hlc = tx.execute("SELECT id, hub_hlc FROM node, link").fetchone()
+        stamp = hlc.tick(max(head["hlc"], hub_hlc), now.wall_ms)
+        op = Op(UUID(node), head["seq"] + 1, stamp, entity, key, patch, actor, head["hash"])
+        digest = op_hash(op)
+        tx["op"].insert({
+            "seq": op.seq,
+            "hlc": op.hlc,
+            "entity": entity,
+            "key": str(key),
+            "patch": encode(patch),
+            "actor": actor,
+            "prev": op.prev,
+            "hash": digest,
+            "sig": sign_op(self._key, digest),
+            "wall_ms": now.wall_ms,
+        })
+
+
+FEED: Mapping[str, Sequence[str]] = {
+    entity: tuple(name for name, policy in fields.items() if policy == "cloud_only")
+    for entity, fields in FIELDS.items()
+    if "cloud_only" in fields.values()
+}
+"""The records that the hub writes, and their fields: tables and columns of the same names."""
+
+
+def one(tx: Tx, sql: str, *parameters: object) -> dict[str, Any] | None:
+    """The first row of a query, if there is one. UUIDs may stand among the parameters."""
+    texts = [str(value) if isinstance(value, UUID) else value for value in parameters]
+    return next(iter(tx.query(sql, texts)), None)
+
+
+def sacrifice_state(tx: Tx, id: UUID) -> str:
+    row = one(tx, "SELECT state FROM sacrifice WHERE id = ?", id)
+    if row is None:
+        raise QurbaniError("not_found", "open the sacrifice first")
+    return str(row["state"])
+
+
+def _apply(tx: Tx, change: Change) -> None:
+    """A change replaces its record; a field that it does not name is unknown from then on."""
+    if change.fields is None:
+        tx[change.entity].delete_where("id = ?", [str(change.key)])
+        return
+    fields = {name: _column(change.fields[name]) for name in FEED[change.entity] if name in change.fields}
+    tx[change.entity].insert({"id": str(change.key), **fields}, replace=True)
+
+
+def _column(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | tuple | dict) else value
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

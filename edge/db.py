@@ -1,0 +1,96 @@
+"""The box's database: one connection that writes, one that can only read.
+
+Several processes of a box open the same file, each with a pair of its own; SQLite's lock puts their writes
+in order. Never copy the file: closing a foreign descriptor drops SQLite's locks. See :meth:`Database.backup`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlite_utils
+
+from edge import migrations, sqlite
+from shared.errors import QurbaniError
+
+T = TypeVar("T")
+Tx = sqlite_utils.Database
+"""A connection inside an open transaction."""
+
+BUSY_S = 30.0
+"""How long a write waits for another process's write; each of them is milliseconds."""
+
+_FULL = 2
+
+
+class Database:
+    """Opens ``path``, brings its schema up to date, and asserts that what is committed is on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._write_lock = threading.Lock()
+        self._read_lock = threading.Lock()
+        self._writer = _open(path)
+        with _transaction(self._writer, "BEGIN IMMEDIATE") as tx:
+            migrations.apply(tx)
+        self._reader = _open(path, read_only=True)
+
+    def write(self, work: Callable[[Tx], T]) -> T:
+        """Run ``work`` as one transaction: all of it is on the disk when this returns, or nothing is.
+
+        ``work`` must be short and do nothing but SQL: every writer of the box waits for it.
+        """
+        with self._write_lock, _transaction(self._writer, "BEGIN IMMEDIATE") as tx:
+            return work(tx)
+
+    def read(self, work: Callable[[Tx], T]) -> T:
+        """Run ``work`` on one unchanging view of the data. A write in it fails."""
+        with self._read_lock, _transaction(self._reader, "BEGIN") as tx:
+            return work(tx)
+
+    def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
+        """The rows of one query."""
+        return self.read(lambda tx: list(tx.query(sql, parameters)))
+
+    def backup(self, target: Path) -> None:
+        """A consistent copy as a new file, made by SQLite itself while others write."""
+        with self._read_lock:
+            self._reader.execute("VACUUM INTO ?", [str(target)])
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+
+def _open(path: Path, *, read_only: bool = False) -> sqlite_utils.Database:
+    uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "")
+    connection = sqlite.library().connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    db = sqlite_utils.Database(connection)
+    if not read_only:
+        db.enable_wal()
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    assert_durable(db)
+    return db
+
+
+def assert_durable(db: sqlite_utils.Database) -> None:
+    """What is acknowledged to a person must survive the cable being pulled in the next instant."""
+    found = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")}
+    if found != {"synchronous": _FULL, "journal_mode": "wal"}:
+        raise QurbaniError("misconfigured", f"the database is not durable: {found}")
+
+
+@contextmanager
+def _transaction(db: sqlite_utils.Database, begin: str) -> Iterator[Tx]:
+    db.execute(begin)
+    try:
+        yield db
+        db.execute("COMMIT")
+    except BaseException:
+        db.rollback()
+        raise

@@ -1,0 +1,74 @@
+"""What can be set on a box, all of it as ``QURBANI_<NAME>`` in the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """``data`` is the one folder that a box owns; everything else has a default."""
+
+    data: str
+    edge_host: str = "127.0.0.1"
+    edge_port: int = 8080
+    """0 takes a free one; which one stands in ``data/run/api.json``."""
+    models: str = ""
+    """Where models lie; empty: ``data/models``."""
+    engine: str = "vosk"
+    """Which speech recogniser listens: ``vosk`` or ``whisper``."""
+    hub_url: str = ""
+    """Empty: the hub at which the box enrolled."""
+
+    edge_reserve_bytes: int = 2 << 30
+    """Below this much free space no further video is taken in, so that records and the queue go on."""
+    edge_max_video_bytes: int = 8 << 30
+    edge_session_hours: float = 12.0
+    """How long an executor stays signed in."""
+
+    sync_interval_s: float = 60.0
+    """Between exchanges with the hub when no bell rings."""
+    sync_retry_min_s: float = 1.0
+    sync_retry_max_s: float = 300.0
+    sync_connect_timeout_s: float = 10.0
+    sync_read_timeout_s: float = 30.0
+    sync_write_timeout_s: float = 30.0
+    sync_pool_timeout_s: float = 10.0
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.data).absolute()
+
+    @property
+    def model_folder(self) -> Path:
+        return Path(self.models).absolute() if self.models else self.folder / "models"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "edge.db"
+
+    @property
+    def queue(self) -> Path:
+        return self.folder / "queue.db"
+
+    @property
+    def keys(self) -> Path:
+        return self.folder / "keys"
+
+    @property
+    def blobs(self) -> Path:
+        return self.folder / "blobs"
+
+    @property
+    def uploads(self) -> Path:
+        return self.folder / "uploads"
+
+    @property
+    def run(self) -> Path:
+        """Sockets, the lock and the address of the running box; nothing in it outlives a boot."""
+        return self.folder / "run"
+
+    def make_folders(self) -> None:
+        for folder in (self.folder, self.keys, self.blobs, self.uploads, self.run):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
