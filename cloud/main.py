@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 from litestar import Litestar, Request
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -18,6 +19,7 @@ from litestar.router import Router
 from litestar.types import ASGIApp
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud.auth.gate import Gate
 from cloud.platform import health
 from cloud.platform.access import ANYONE, Principal, permitted
 from cloud.platform.consumer import Consumer, Handler, by_group
@@ -66,7 +68,9 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
         route_handlers=[health.live, health.ready, health.backlog, *chain(*offered(services, "routes", "ROUTES"))],
         dependencies={name: Provide(give, sync_to_thread=False) for name, give in given.items()}
         | {"session": Provide(session)},
+        middleware=[Gate],
         guards=[permitted],
+        state=State({"platform": platform}),
         exception_handlers=PROBLEM_HANDLERS,
         openapi_config=OpenAPIConfig(
             title="Qurbani",

@@ -13,7 +13,9 @@ from shared.errors import QurbaniError
 
 ANYONE = "anyone"
 ROLES = ("admin", "executor", "donor", "driver", "buyer", "auditor")
-SIGNED_IN = ROLES
+"""What people are. A route for all who have signed in says ``roles=ROLES``."""
+NODE = "node"
+"""What a box is; no route is for boxes and people both."""
 
 
 class Principal(msgspec.Struct, frozen=True):

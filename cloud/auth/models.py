@@ -1,0 +1,49 @@
+"""Accounts and their sessions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cloud.platform import database
+from cloud.platform.access import ROLES
+
+
+class Base(database.Base):
+    __abstract__ = True
+    metadata = database.schema("auth")
+
+
+class User(Base):
+    """An account. A donor's account and donor record have the same id."""
+
+    __tablename__ = "users"
+    __table_args__ = (CheckConstraint(f"role IN {ROLES}", name="role"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(Text, unique=True)
+    """In lower case."""
+    password_hash: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(Text)
+    created: Mapped[datetime]
+    disabled: Mapped[datetime | None]
+
+
+class Session(Base):
+    """A signed-in browser (its secret is in the cookie) or program (its secret is the refresh token)."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(User.id), index=True)
+    kind: Mapped[str] = mapped_column(Text)
+    """``page`` or ``api``; the secret of one is no good as the other."""
+    secret_hash: Mapped[bytes]
+    created: Mapped[datetime]
+    used: Mapped[datetime]
+    ended: Mapped[datetime | None]
