@@ -1,0 +1,1 @@
+"""One look for every page and every message of box and hub: languages, catalogues, templates, stylesheet."""

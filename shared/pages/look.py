@@ -1,0 +1,99 @@
+"""Templates, filled in: the same look and the same words for pages and for mail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, tzinfo
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from babel.dates import format_date, format_time
+from babel.lists import format_list
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from shared.pages.catalogue import translations
+from shared.pages.languages import LANGUAGES, direction
+
+HERE = Path(__file__).parent
+ASSETS = HERE / "assets"
+ASSETS_URL = "/assets"
+
+# Unicode 6.3: what is between them keeps its own direction and disturbs nothing around it. HTML has <bdi>.
+_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+
+
+class Look:
+    """Renders the templates of ``folders`` over those that all parts share.
+
+    A template sees ``language``, ``direction``, ``languages``, ``asset(name)``, gettext's functions, and the
+    filters ``bdi``, ``isolate``, ``listed``, ``day``, ``clock`` and ``position``; everything else comes from the
+    caller. A name that nobody gave is an error, never an empty place on the page.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        loader = ChoiceLoader([FileSystemLoader(folder) for folder in (*folders, HERE / "templates")])
+        self._environments = {language: _environment(loader, language) for language in LANGUAGES}
+
+    def render(self, template: str, language: str, **facts: Any) -> str:
+        return self._environments[language].get_template(template).render(facts)
+
+
+def _environment(loader: ChoiceLoader, language: str) -> Environment:
+    environment = Environment(
+        loader=loader,
+        autoescape=select_autoescape(("html", "svg")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.globals |= {
+        "language": language,
+        "direction": direction(language),
+        "languages": LANGUAGES,
+        "asset": asset,
+    }
+    environment.filters |= {"bdi": bdi, "isolate": isolate, "position": position, **_of(language)}
+    return environment
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a file in ``assets``. It changes with the content, so browsers may keep the file for good."""
+    version = sha256((ASSETS / name).read_bytes()).hexdigest()[:12]
+    return f"{ASSETS_URL}/{name}?v={version}"
+
+
+def bdi(text: str) -> Markup:
+    """A name inside a page of another direction."""
+    return Markup("<bdi>{}</bdi>").format(text)
+
+
+def isolate(text: str) -> str:
+    """A name inside plain text of another direction."""
+    return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}"
+
+
+def position(seconds: float) -> str:
+    """A place in a video: ``1:07``."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def _of(language: str) -> dict[str, Callable[..., str]]:
+    """The filters that depend on the language: how it writes lists, days and hours."""
+
+    def listed(names: Iterable[str]) -> Markup:
+        return Markup(format_list([bdi(name) for name in names], locale=language))  # noqa: S704 - each is escaped
+
+    def day(moment: datetime, zone: tzinfo) -> str:
+        return format_date(moment.astimezone(zone).date(), "long", locale=language)
+
+    def clock(moment: datetime, zone: tzinfo) -> str:
+        return format_time(moment, "short", tzinfo=zone, locale=language)
+
+    return {"listed": listed, "day": day, "clock": clock}
