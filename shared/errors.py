@@ -59,6 +59,7 @@ TABLE: dict[str, Kind] = {
     "no_model": Kind(404, "No such model here", "See `qurbani models list`; get it with `qurbani models fetch`."),
     "model_damaged": Kind(422, "The model is not what it should be", "Delete its file and fetch it again."),
     "fetch_failed": Kind(502, "The model could not be fetched", "Run it again; it goes on where it stopped.", retry=True),
+    "bad_dataset": Kind(422, "The folder is no data set to judge on", "See docs/evaluation.md for what it must hold."),
     # anything
     "bad_input": Kind(400, "The request is not valid", "Correct the named field and send it again."),
     "not_signed_in": Kind(401, "Sign in first", "Sign in again and repeat the request."),
