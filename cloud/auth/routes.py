@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import get, post
+from litestar.params import JSONBody
 
 from cloud.auth import service
 from cloud.auth.schemas import Me, Refresh, SignIn, Tokens
@@ -12,7 +13,7 @@ from cloud.platform.access import ANYONE, ROLES
 
 
 @post("/api/v1/auth/sign-in", status_code=200, roles=(ANYONE,))
-async def sign_in(data: SignIn, platform: given.Platform, session: given.Session) -> Tokens:
+async def sign_in(data: JSONBody[SignIn], platform: given.Platform, session: given.Session) -> Tokens:
     """A bearer token and a refresh token for an address and a password."""
     user = await service.check_password(session, data.email, data.password)
     token = await service.open_session(session, user, "api", platform)
@@ -20,14 +21,14 @@ async def sign_in(data: SignIn, platform: given.Platform, session: given.Session
 
 
 @post("/api/v1/auth/refresh", status_code=200, roles=(ANYONE,))
-async def refresh(data: Refresh, platform: given.Platform) -> Tokens:
+async def refresh(data: JSONBody[Refresh], platform: given.Platform) -> Tokens:
     """The next pair of tokens. Each refresh token works once; the second time it ends the session."""
     who, token = await service.refresh(platform, data.refresh_token)
     return Tokens(service.access_token(platform, who), token, LIFE_S)
 
 
 @post("/api/v1/auth/sign-out", status_code=204, roles=(ANYONE,))
-async def sign_out(data: Refresh, session: given.Session, now: given.Now) -> None:
+async def sign_out(data: JSONBody[Refresh], session: given.Session, now: given.Now) -> None:
     """End the session of a refresh token. Access tokens already given out live on for at most ten minutes."""
     await service.end_session(session, data.refresh_token, now)
 

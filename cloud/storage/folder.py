@@ -27,13 +27,12 @@ class FolderStore:
 
     def put(self, blob_id: str, part: Path) -> None:
         target = self._path(blob_id)
-        if not target.parent.exists():
-            target.parent.mkdir(exist_ok=True, mode=0o700)
-            sync_folder(self._blobs)
+        target.parent.mkdir(exist_ok=True, mode=0o700)
         with part.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(part, target)
         sync_folder(target.parent)
+        sync_folder(self._blobs)  # the folder may be new, made by us or by one who crashed
 
     def has(self, blob_id: str) -> bool:
         return self._path(blob_id).exists()

@@ -1,0 +1,1 @@
+"""Donors, their orders, the shares in them, and what was paid."""

@@ -1,0 +1,159 @@
+"""Orders and how they move. Every change to an order holds the lock of its row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Select, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from cloud.auth import service as auth
+from cloud.donors import models, schemas
+from shared.domain.order import ORDER
+from shared.errors import QurbaniError
+from shared.ids import NewId
+
+PAGE = 50
+
+
+async def register(session: AsyncSession, new: schemas.NewDonor, *, now: datetime, new_id: NewId) -> schemas.Donor:
+    """A donor's record and the account of the same id. Raises ``conflict`` where the address has an account."""
+    id = new_id()
+    await auth.create_user(
+        session, id=id, email=new.email, password=new.password, role="donor", name=new.name, language=new.language,
+        now=now,
+    )  # fmt: skip
+    session.add(models.Donor(
+        id=id, name=new.name, email=new.email, phone=new.phone, language=new.language, created=now,
+    ))  # fmt: skip
+    await session.flush()
+    return await donor(session, id)
+
+
+async def donor(session: AsyncSession, donor_id: UUID) -> schemas.Donor:
+    """How to reach a donor. Raises ``not_found``."""
+    found = await session.get(models.Donor, donor_id)
+    if found is None:
+        raise QurbaniError("not_found", "there is no such donor")
+    return schemas.Donor(found.id, found.name, found.email, found.phone, found.language)
+
+
+async def place(
+    session: AsyncSession, donor_id: UUID, new: schemas.NewOrder, *, now: datetime, new_id: NewId
+) -> schemas.Order:
+    """A new order, ``placed``."""
+    await donor(session, donor_id)
+    order = models.Order(id=new_id(), donor_id=donor_id, species=new.species, state=ORDER.first, created=now)
+    order.shares = [
+        models.Share(id=new_id(), name=share.name, language=share.language, spellings=list(share.spellings))
+        for share in new.shares
+    ]
+    order.steps = [models.Step(state=ORDER.first, at=now)]
+    session.add(order)
+    await session.flush()
+    return await get(session, order.id)
+
+
+async def orders(
+    session: AsyncSession, *, donor_id: UUID | None = None, state: str | None = None
+) -> list[schemas.Order]:
+    """The newest orders, of one donor or of all, at most :data:`PAGE`."""
+    query = _orders().order_by(models.Order.number.desc()).limit(PAGE)
+    if donor_id is not None:
+        query = query.where(models.Order.donor_id == donor_id)
+    if state is not None:
+        query = query.where(models.Order.state == state)
+    return [_order(row) for row in await session.scalars(query)]
+
+
+async def get(session: AsyncSession, order_id: UUID, *, donor_id: UUID | None = None) -> schemas.Order:
+    """One order. Raises ``not_found`` also where it is another donor's than ``donor_id``."""
+    row = await session.scalar(_orders().where(models.Order.id == order_id))
+    if row is None or donor_id not in (None, row.donor_id):
+        raise QurbaniError("not_found", "there is no such order")
+    return _order(row)
+
+
+async def pay(session: AsyncSession, order_id: UUID, payment: schemas.NewPayment, now: datetime) -> schemas.Order:
+    """Book a payment and the order as paid. The same payment again changes nothing.
+
+    Raises ``conflict`` where the key was used for something else, ``bad_transition`` for an order that is over.
+    """
+    order = await _locked(session, order_id)
+    fields = msgspec.structs.asdict(payment) | {"order_id": order_id}
+    booking = insert(models.Payment).values(**fields, booked=now).on_conflict_do_nothing()
+    if (await session.execute(booking.returning(models.Payment.key))).first():
+        await _move(session, order, "paid", now)
+        return await get(session, order_id)
+    booked = await session.get_one(models.Payment, payment.key)
+    if any(getattr(booked, field) != value for field, value in fields.items()):
+        raise QurbaniError("conflict", "this key was used for another payment", key=payment.key)
+    return await get(session, order_id)
+
+
+async def move(session: AsyncSession, order_id: UUID, to: str, now: datetime) -> bool:
+    """Bring an order to ``to``; False where it is there already. Raises ``bad_transition`` or ``not_found``."""
+    return await _move(session, await _locked(session, order_id), to, now)
+
+
+async def shares(session: AsyncSession, ids: Collection[UUID]) -> list[schemas.Share]:
+    """The shares with these ids, in the order of their ids."""
+    query = (
+        select(models.Share, models.Order)
+        .join(models.Order, models.Order.id == models.Share.order_id)
+        .where(models.Share.id.in_(ids))
+        .order_by(models.Share.id)
+    )
+    return [_share(share, order) for share, order in await session.execute(query)]
+
+
+async def order_ids(session: AsyncSession, share_ids: Collection[UUID]) -> list[UUID]:
+    """The orders to which these shares belong."""
+    query = select(models.Share.order_id).where(models.Share.id.in_(share_ids)).distinct()
+    return sorted(await session.scalars(query))
+
+
+async def _locked(session: AsyncSession, order_id: UUID) -> models.Order:
+    query = select(models.Order).where(models.Order.id == order_id).with_for_update()
+    order = await session.scalar(query.execution_options(populate_existing=True))
+    if order is None:
+        raise QurbaniError("not_found", "there is no such order")
+    return order
+
+
+async def _move(session: AsyncSession, order: models.Order, to: str, now: datetime) -> bool:
+    if order.state == to:
+        return False
+    order.state = ORDER.move(order.state, to)
+    session.add(models.Step(order_id=order.id, state=to, at=now))
+    await session.flush()
+    return True
+
+
+def _orders() -> Select[tuple[models.Order]]:
+    whole = selectinload(models.Order.shares), selectinload(models.Order.steps)
+    return select(models.Order).options(*whole).execution_options(populate_existing=True)
+
+
+def _order(row: models.Order) -> schemas.Order:
+    return schemas.Order(
+        id=row.id,
+        reference=str(row.number),
+        donor_id=row.donor_id,
+        species=row.species,
+        state=row.state,
+        created=row.created,
+        shares=[_share(share, row) for share in row.shares],
+        timeline=[schemas.Step(step.state, step.at) for step in row.steps],
+    )
+
+
+def _share(row: models.Share, order: models.Order) -> schemas.Share:
+    return schemas.Share(
+        row.id, order.id, order.donor_id, str(order.number), row.name, row.language, row.spellings
+    )
