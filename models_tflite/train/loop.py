@@ -39,8 +39,9 @@ FINAL_RATE = 2e-5
 WARM_UP = 300  # steps
 WEIGHT_DECAY = 0.02
 AVERAGE_DECAY = 0.9995
-MILD_FROM = 0.88  # the share of the run after which pictures are no longer mosaics or collages
+LEAST_STRENGTH = 0.3  # of the distortions and collages at the end of the run; they fade from 1
 SMALL_UNTIL = 0.5  # the share of the run that sees smaller pictures, which take less time
+STEADY_FROM = 0.9  # the share of the run after which all pictures are of the size at run time
 CHECK_EVERY = 1000  # steps
 SAVE_EVERY = 250
 SCORE_FLOOR = 0.02
@@ -137,10 +138,12 @@ class Run:
 
     def _batch(self, step: int, share: float) -> tuple[Tensor, Labels]:
         rng = np.random.default_rng([self.recipe.seed, step])
-        size = self.recipe.size - 32 * int(rng.integers(1, 4) if share < SMALL_UNTIL else rng.integers(-1, 2))
-        strength = 1.0 if share < MILD_FROM else 0.4
-        if share >= MILD_FROM:
-            size = self.recipe.size
+        if share < SMALL_UNTIL:
+            smaller = int(rng.integers(1, 4))
+        else:
+            smaller = int(rng.integers(-1, 2)) if share < STEADY_FROM else 0
+        strength = 1 - (1 - LEAST_STRENGTH) * share
+        size = self.recipe.size - 32 * smaller
         return collate([self.augmenter.draw(size, rng, strength) for _ in range(BATCH)])
 
     def _step(self, images: Tensor, labels: Labels) -> dict[str, float]:
@@ -194,12 +197,10 @@ def detect(network: Detector, images: Sequence[NDArray[np.uint8]], size: int) ->
     for image in images:
         square, scale = letterbox(image, size)
         logits, distances = network(torch.from_numpy(square).permute(2, 0, 1)[None].float() / 255)
-        scores = logits[0, :, : len(CLASSES)].sigmoid()
+        scores = logits[0, :, : len(CLASSES)].sigmoid().numpy()
         boxes = (decode(distances[0], centres, strides) / scale).numpy()
-        cells, kinds = (scores > SCORE_FLOOR).nonzero(as_tuple=True)
-        found = np.concatenate(
-            [boxes[cells], kinds[:, None].numpy(), scores[cells, kinds][:, None].numpy()], axis=1
-        ).astype(np.float32)
+        cells, kinds = np.nonzero(scores > SCORE_FLOOR)
+        found = np.concatenate([boxes[cells], kinds[:, None], scores[cells, kinds][:, None]], axis=1)
         found = suppress(found[np.argsort(-found[:, 5])[:300]], SUPPRESSION)
         yield Found(found[:, :4], found[:, 4].astype(int), found[:, 5])
 
