@@ -1,14 +1,13 @@
 """How good a detector is: numbers from what it found and what was there, nothing else.
 
-A folder to judge on holds a COCO `annotations.json` with the categories person, animal and knife. An image counts for
-a class as soon as it shows one; how a verdict is reached is judged by images, how well things are outlined by boxes.
+An image counts for a class as soon as it shows one. Verdicts rest on that, so images are judged first; boxes tell how
+well things are outlined.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain.verdict import GROUPS, Group
-from shared.errors import QurbaniError
 
 Floats = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
@@ -133,34 +131,11 @@ class SceneEvaluation(msgspec.Struct, frozen=True):
     animal_kinds: dict[str, Share | None]
 
 
-def read_truths(folder: Path, split: str | None = None) -> list[Truth]:
-    """What ``annotations.json`` says of each image, those of one split only where a split is named.
-
-    Raises ``bad_dataset`` when the file is missing, is not COCO or names other categories.
-    """
-    path = folder / "annotations.json"
-    try:
-        document = _Document.read(path.read_bytes())
-    except (OSError, msgspec.DecodeError, ValueError) as error:
-        raise QurbaniError("bad_dataset", f"{path}: {error}") from error
-    kinds = {category.id: category.name for category in document.categories}
-    if set(kinds.values()) != set(GROUPS):
-        raise QurbaniError("bad_dataset", f"{path}: the categories are not person, animal and knife")
-    by_image: dict[int, list[_Annotation]] = {}
-    for annotation in document.annotations:
-        by_image.setdefault(annotation.image_id, []).append(annotation)
-    return [
-        _truth(image, by_image.get(image.id, []), kinds)
-        for image in document.images
-        if split is None or image.split == split
-    ]
-
-
 def evaluate(
     truths: Sequence[Truth],
     found: Sequence[Found],
     seconds: Sequence[float],
-    thresholds: dict[Group, float],
+    thresholds: Mapping[Group, float],
     *,
     model: str,
     size: int,
@@ -182,7 +157,7 @@ def evaluate(
         model=model,
         bytes=size,
         images=len(truths),
-        thresholds=thresholds,
+        thresholds=dict(thresholds),
         latency_ms=Latency(
             round(1000 * float(np.median(seconds)), 2), round(1000 * float(np.quantile(seconds, 0.9)), 2)
         ),
@@ -361,49 +336,3 @@ def _intersections(first: Floats, second: Floats) -> Floats:
     start = np.maximum(first[:, None, :2], second[None, :, :2])
     end = np.minimum(first[:, None, 2:], second[None, :, 2:])
     return np.maximum(end - start, 0).prod(axis=2)
-
-
-class _Category(msgspec.Struct):
-    id: int
-    name: str
-
-
-class _Image(msgspec.Struct):
-    id: int
-    file_name: str
-    split: str = ""
-    subset: str = ""
-
-
-class _Annotation(msgspec.Struct):
-    image_id: int
-    category_id: int
-    bbox: tuple[float, float, float, float]
-    iscrowd: int = 0
-    pseudo: bool = False
-    animal_kind: str | None = None
-
-
-class _Document(msgspec.Struct):
-    categories: list[_Category]
-    images: list[_Image]
-    annotations: list[_Annotation]
-
-    @classmethod
-    def read(cls, content: bytes) -> _Document:
-        return msgspec.json.decode(content, type=cls)
-
-
-def _truth(image: _Image, annotations: Sequence[_Annotation], kinds: dict[int, str]) -> Truth:
-    boxes = np.array([one.bbox for one in annotations], float).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    solid_kinds = tuple("" if one.iscrowd else one.animal_kind or "" for one in annotations)
-    return Truth(
-        image.file_name,
-        image.subset,
-        boxes,
-        np.array([GROUPS.index(kinds[one.category_id]) for one in annotations], int),  # type: ignore[arg-type]
-        np.array([bool(one.iscrowd) for one in annotations], bool),
-        np.array([one.pseudo for one in annotations], bool),
-        solid_kinds,
-    )

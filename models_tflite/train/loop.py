@@ -24,9 +24,9 @@ from models_tflite.evaluate import (
     best_scores,
     point,
     presence,
-    read_truths,
     threshold_for,
 )
+from models_tflite.scenes import read_truths
 from models_tflite.train.augment import Augmenter, letterbox
 from models_tflite.train.boxes import suppress
 from models_tflite.train.data import CLASSES, TARGETS, read_image

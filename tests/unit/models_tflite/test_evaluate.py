@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,12 +13,10 @@ from models_tflite.evaluate import (
     evaluate,
     point,
     presence,
-    read_truths,
     share,
     threshold_for,
 )
 from shared.domain.verdict import Group
-from shared.errors import QurbaniError
 
 PERSON, ANIMAL, KNIFE = 0, 1, 2
 Row = tuple[int, tuple[float, float, float, float]]
@@ -147,34 +142,3 @@ def test_the_report_tells_subsets_kinds_and_scenes_apart() -> None:
     assert report.latency_ms.median == 20.0
     assert report.classes["knife"].chosen.precision is not None
     assert report.classes["knife"].chosen.precision.value == 0.5
-
-
-def test_a_coco_folder_is_read_with_its_splits_and_crowds(tmp_path: Path) -> None:
-    document = {
-        "categories": [{"id": 7, "name": "knife"}, {"id": 8, "name": "person"}, {"id": 9, "name": "animal"}],
-        "images": [{"id": 1, "file_name": "a.jpg", "split": "val"}, {"id": 2, "file_name": "b.jpg", "split": "train"}],
-        "annotations": [
-            {"image_id": 1, "category_id": 7, "bbox": [10, 20, 5, 6]},
-            {"image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1], "iscrowd": 1, "animal_kind": "cow"},
-        ],
-    }
-    (tmp_path / "annotations.json").write_text(json.dumps(document))
-    (only,) = read_truths(tmp_path, "val")
-    assert only.boxes[0].tolist() == [10, 20, 15, 26]
-    assert only.classes.tolist() == [KNIFE, ANIMAL]
-    assert only.ignored.tolist() == [False, True]
-    assert only.kinds == ("", "")
-    assert len(read_truths(tmp_path)) == 2
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"categories": [], "images": [], "annotations": []}'])
-def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "annotations.json").write_text(content)
-    with pytest.raises(QurbaniError) as refused:
-        read_truths(tmp_path)
-    assert refused.value.code == "bad_dataset"
-
-
-def test_a_folder_without_annotations_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(QurbaniError):
-        read_truths(tmp_path)
