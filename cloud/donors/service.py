@@ -14,6 +14,7 @@ from sqlalchemy.orm import selectinload
 
 from cloud.auth import service as auth
 from cloud.donors import models, schemas
+from cloud.donors.schemas import Share
 from shared.domain.order import ORDER
 from shared.errors import QurbaniError
 from shared.ids import NewId
@@ -101,7 +102,17 @@ async def move(session: AsyncSession, order_id: UUID, to: str, now: datetime) ->
     return await _move(session, await _locked(session, order_id), to, now)
 
 
-async def shares(session: AsyncSession, ids: Collection[UUID]) -> list[schemas.Share]:
+async def advance(session: AsyncSession, order_id: UUID, to: str, now: datetime) -> bool:
+    """Bring an order to ``to`` if it stands just before that.
+
+    Elsewhere, nothing changes: it is further already, or was cancelled or refunded meanwhile, and what happened
+    in the field has happened all the same. Raises ``not_found``.
+    """
+    order = await _locked(session, order_id)
+    return ORDER.allows(order.state, to) and await _move(session, order, to, now)
+
+
+async def shares(session: AsyncSession, ids: Collection[UUID]) -> list[Share]:
     """The shares with these ids, in the order of their ids."""
     query = (
         select(models.Share, models.Order)
@@ -110,12 +121,6 @@ async def shares(session: AsyncSession, ids: Collection[UUID]) -> list[schemas.S
         .order_by(models.Share.id)
     )
     return [_share(share, order) for share, order in await session.execute(query)]
-
-
-async def order_ids(session: AsyncSession, share_ids: Collection[UUID]) -> list[UUID]:
-    """The orders to which these shares belong."""
-    query = select(models.Share.order_id).where(models.Share.id.in_(share_ids)).distinct()
-    return sorted(await session.scalars(query))
 
 
 async def _locked(session: AsyncSession, order_id: UUID) -> models.Order:
@@ -153,7 +158,7 @@ def _order(row: models.Order) -> schemas.Order:
     )
 
 
-def _share(row: models.Share, order: models.Order) -> schemas.Share:
-    return schemas.Share(
+def _share(row: models.Share, order: models.Order) -> Share:
+    return Share(
         row.id, order.id, order.donor_id, str(order.number), row.name, row.language, row.spellings
     )

@@ -32,11 +32,15 @@ class Machine:
         """How far along ``state`` is; later states have higher ranks."""
         return self._rank[state]
 
+    def allows(self, state: str, to: str) -> bool:
+        """Whether ``to`` may follow ``state`` or is the same."""
+        return to == state or to in self._table[state]
+
     def move(self, state: str, to: str) -> str:
         """``to`` if it may follow ``state`` (or is the same, so that a repeated step is harmless).
 
         Raises ``bad_transition`` otherwise.
         """
-        if to == state or to in self._table[state]:
+        if self.allows(state, to):
             return to
         raise QurbaniError("bad_transition", f"{self.noun}: {state} cannot become {to}", state=state, to=to)

@@ -1,0 +1,82 @@
+"""Allocation: which share gets a seat on which animal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.donors import service as donors
+from cloud.donors.service import Share
+from cloud.executors import feed, models, schemas
+from cloud.executors.sites import animal_of, site
+from shared.errors import QurbaniError
+
+
+async def allocate(session: AsyncSession, order_id: UUID, site_id: UUID, now: datetime) -> list[schemas.Animal]:
+    """Give every share of a paid order a seat at a site: all of them or none. The animals they are on.
+
+    Animals that have begun to fill come first, so that few stay half empty. An order that is allocated stays
+    as it is. Raises ``full`` where there are too few free seats, ``bad_transition`` for an order not paid.
+    """
+    await site(session, site_id)
+    order = await donors.get(session, order_id)
+    if await donors.move(session, order_id, "allocated", now):
+        free = await _free_seats(session, site_id, order.species, len(order.shares))
+        if len(free) < len(order.shares):
+            raise QurbaniError("full", f"{len(free)} of {len(order.shares)} shares of a {order.species} are free here")
+        taken = list(zip(order.shares, free, strict=True))
+        session.add_all(
+            models.Seat(share_id=share.id, animal_id=on.id, number=number, capacity=on.capacity)
+            for share, (on, number) in taken
+        )
+        await session.flush()
+        await feed.tell(session, site_id, [
+            ("share", share.id, {
+                "animal_id": str(on.id), "reference": share.reference, "name": share.name,
+                "language": share.language, "spellings": share.spellings,
+            })
+            for share, (on, _) in taken
+        ])  # fmt: skip
+    return await animals_of(session, order_id)
+
+
+async def animals_of(session: AsyncSession, order_id: UUID) -> list[schemas.Animal]:
+    """The animals on which an order has shares."""
+    order = await donors.get(session, order_id)
+    seats = select(models.Seat.animal_id).where(models.Seat.share_id.in_(share.id for share in order.shares))
+    query = select(models.Animal).where(models.Animal.id.in_(seats)).order_by(models.Animal.id)
+    return [animal_of(row) for row in await session.scalars(query)]
+
+
+async def shares_on(session: AsyncSession, animal_id: UUID) -> list[Share]:
+    """The shares of an animal that are taken, in the order of their ids."""
+    ids = await session.scalars(select(models.Seat.share_id).where(models.Seat.animal_id == animal_id))
+    return await donors.shares(session, ids.all())
+
+
+async def _free_seats(
+    session: AsyncSession, site_id: UUID, species: str, wanted: int
+) -> list[tuple[models.Animal, int]]:
+    """At most ``wanted`` free seats, with the animals locked, so that nobody else counts the same ones."""
+    here = (models.Animal.site_id == site_id, models.Animal.species == species)
+    query = select(models.Animal).where(*here).order_by(models.Animal.id).with_for_update()
+    locked = (await session.scalars(query)).all()
+    begun = set(await session.scalars(select(models.Sacrifice.animal_id).where(models.Sacrifice.site_id == site_id)))
+    seats = await session.execute(
+        select(models.Seat.animal_id, func.array_agg(models.Seat.number))
+        .where(models.Seat.animal_id.in_([row.id for row in locked]))
+        .group_by(models.Seat.animal_id)
+    )
+    taken = {animal_id: set(numbers) for animal_id, numbers in seats}
+    fullest_first = sorted(locked, key=lambda row: -len(taken.get(row.id, ())))
+    free = [
+        (row, number)
+        for row in fullest_first
+        if row.id not in begun
+        for number in range(1, row.capacity + 1)
+        if number not in taken.get(row.id, ())
+    ]
+    return free[:wanted]

@@ -1,0 +1,147 @@
+"""What there is at a site, and what happened there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cloud.platform import database
+from shared.domain.order import CAPACITY
+
+
+class Base(database.Base):
+    __abstract__ = True
+    metadata = database.schema("executors")
+
+
+class Site(Base):
+    __tablename__ = "sites"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    timezone: Mapped[str] = mapped_column(Text)
+    """An IANA name, such as ``Africa/Algiers``."""
+    languages: Mapped[list[str]]
+    """The languages in which names are said there, BCP 47."""
+    created: Mapped[datetime]
+
+
+class Animal(Base):
+    __tablename__ = "animals"
+    __table_args__ = (
+        UniqueConstraint("site_id", "tag"),
+        UniqueConstraint("id", "capacity"),
+        CheckConstraint(f"species IN {tuple(CAPACITY)}", name="species"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id))
+    tag: Mapped[str] = mapped_column(Text)
+    species: Mapped[str] = mapped_column(Text)
+    pen: Mapped[str] = mapped_column(Text)
+    capacity: Mapped[int]
+    """How many shares it has: its seats are numbered from 1 to this."""
+
+
+class Seat(Base):
+    """A share of an animal, taken.
+
+    The constraints alone keep an eighth share off a cow and a second off a sheep, whoever writes and however
+    many at once: a seat is taken once, and its number is at most the capacity of that very animal.
+    """
+
+    __tablename__ = "seats"
+    __table_args__ = (
+        UniqueConstraint("animal_id", "number"),
+        ForeignKeyConstraint(["animal_id", "capacity"], [Animal.id, Animal.capacity]),
+        CheckConstraint("number BETWEEN 1 AND capacity", name="within_capacity"),
+    )
+
+    share_id: Mapped[UUID] = mapped_column(primary_key=True)
+    animal_id: Mapped[UUID]
+    number: Mapped[int]
+    capacity: Mapped[int]
+
+
+class Executor(Base):
+    """Somebody at a site who carries out sacrifices, known to its box by a PIN."""
+
+    __tablename__ = "executors"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id), index=True)
+    name: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(Text)
+    pin_hash: Mapped[str] = mapped_column(Text)
+    left: Mapped[datetime | None]
+
+
+class Node(Base):
+    """A box with a key of its own."""
+
+    __tablename__ = "nodes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id), index=True)
+    name: Mapped[str] = mapped_column(Text)
+    sign_key: Mapped[bytes]
+    seal_key: Mapped[bytes]
+    enrolled: Mapped[datetime]
+    seen: Mapped[datetime | None]
+    revoked: Mapped[datetime | None]
+
+
+class Code(Base):
+    """A one-time code with which one box may become a node. Only its hash is kept."""
+
+    __tablename__ = "enrolment_codes"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id))
+    created: Mapped[datetime]
+    expires: Mapped[datetime]
+    node_id: Mapped[UUID | None] = mapped_column(ForeignKey(Node.id))
+    """The box that used it."""
+
+
+class Sacrifice(Base):
+    """What a box says of a sacrifice, and whether its proof was found good."""
+
+    __tablename__ = "sacrifices"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    node: Mapped[UUID] = mapped_column(ForeignKey(Node.id))
+    site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id))
+    animal_id: Mapped[UUID] = mapped_column(ForeignKey(Animal.id), index=True)
+    executor_id: Mapped[UUID]
+    state: Mapped[str] = mapped_column(Text)
+    opened: Mapped[dict[str, Any]]
+    """A reading of the box's clocks: ``{wall_ms, mono_ms, boot}``."""
+    note: Mapped[str] = mapped_column(Text)
+    verified: Mapped[datetime | None]
+
+
+class FeedHead(Base):
+    """The cursor of the latest change at a site. Locked from taking a number until that transaction ends."""
+
+    __tablename__ = "feed_heads"
+
+    site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id), primary_key=True)
+    cursor: Mapped[int] = mapped_column(BigInteger)
+
+
+class FeedRow(Base):
+    """A record that the boxes of a site are told of, at the cursor of its latest change; no fields: it is gone."""
+
+    __tablename__ = "feed"
+    __table_args__ = (Index("ix_feed_cursor", "site_id", "cursor", unique=True),)
+
+    site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id), primary_key=True)
+    entity: Mapped[str] = mapped_column(Text, primary_key=True)
+    key: Mapped[UUID] = mapped_column(primary_key=True)
+    cursor: Mapped[int] = mapped_column(BigInteger)
+    fields: Mapped[dict[str, Any] | None]

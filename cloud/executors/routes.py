@@ -1,0 +1,99 @@
+"""Sites and what is at them, boxes, and allocation: for admins; auditors look on."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from litestar import delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from cloud.executors import service
+from cloud.executors.schemas import (
+    Allocate,
+    Animal,
+    EnrolmentCode,
+    Executor,
+    NewAnimal,
+    NewExecutor,
+    NewSite,
+    Node,
+    Site,
+)
+from cloud.platform import given
+
+LOOK = ("admin", "auditor")
+CHANGE = ("admin",)
+
+
+@post("/api/v1/sites", roles=CHANGE)
+async def add_site(data: JSONBody[NewSite], platform: given.Platform, session: given.Session, now: given.Now) -> Site:
+    return await service.add_site(session, data, now=now, new_id=platform.new_id)
+
+
+@get("/api/v1/sites", roles=LOOK)
+async def sites(session: given.Session) -> list[Site]:
+    return await service.sites(session)
+
+
+@post("/api/v1/sites/{site_id:uuid}/animals", roles=CHANGE)
+async def add_animal(
+    site_id: FromPath[UUID], data: JSONBody[NewAnimal], platform: given.Platform, session: given.Session
+) -> Animal:
+    """An animal at a site; its boxes hear of it at their next sync."""
+    return await service.add_animal(session, site_id, data, platform.new_id)
+
+
+@get("/api/v1/sites/{site_id:uuid}/animals", roles=LOOK)
+async def animals(site_id: FromPath[UUID], session: given.Session) -> list[Animal]:
+    return await service.animals(session, site_id)
+
+
+@post("/api/v1/sites/{site_id:uuid}/executors", roles=CHANGE)
+async def add_executor(
+    site_id: FromPath[UUID], data: JSONBody[NewExecutor], platform: given.Platform, session: given.Session
+) -> Executor:
+    """Somebody who carries out sacrifices at a site, with the PIN for its tablets."""
+    return await service.add_executor(session, site_id, data, platform.new_id)
+
+
+@get("/api/v1/sites/{site_id:uuid}/executors", roles=LOOK)
+async def executors(site_id: FromPath[UUID], session: given.Session) -> list[Executor]:
+    return await service.executors(session, site_id)
+
+
+@delete("/api/v1/sites/{site_id:uuid}/executors/{executor_id:uuid}", roles=CHANGE)
+async def remove_executor(
+    site_id: FromPath[UUID], executor_id: FromPath[UUID], session: given.Session, now: given.Now
+) -> None:
+    """Somebody left the site."""
+    await service.remove_executor(session, site_id, executor_id, now)
+
+
+@post("/api/v1/sites/{site_id:uuid}/enrolment-codes", roles=CHANGE)
+async def new_code(site_id: FromPath[UUID], session: given.Session, now: given.Now) -> EnrolmentCode:
+    """A code with which one box may join the site within a quarter of an hour. It is not shown again."""
+    return await service.new_code(session, site_id, now)
+
+
+@get("/api/v1/sites/{site_id:uuid}/nodes", roles=LOOK)
+async def nodes(site_id: FromPath[UUID], session: given.Session) -> list[Node]:
+    return await service.nodes(session, site_id)
+
+
+@post("/api/v1/nodes/{node_id:uuid}/revoke", status_code=204, roles=CHANGE)
+async def revoke(node_id: FromPath[UUID], session: given.Session, now: given.Now) -> None:
+    """Shut a box out: stolen, cloned or retired."""
+    await service.revoke(session, node_id, now)
+
+
+@post("/api/v1/orders/{order_id:uuid}/allocate", status_code=200, roles=CHANGE)
+async def allocate(
+    order_id: FromPath[UUID], data: JSONBody[Allocate], session: given.Session, now: given.Now
+) -> list[Animal]:
+    """Give every share of a paid order a seat on animals of a site: all of them or none."""
+    return await service.allocate(session, order_id, data.site_id, now)
+
+
+ROUTES = [
+    add_site, sites, add_animal, animals, add_executor, executors, remove_executor, new_code, nodes, revoke, allocate,
+]  # fmt: skip

@@ -1,0 +1,88 @@
+"""What goes in and out of the sites' routes, and what other services are told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from cloud.platform.fields import Language, Name
+
+
+class NewSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    timezone: Annotated[str, msgspec.Meta(max_length=64)]
+    languages: Annotated[list[Language], msgspec.Meta(min_length=1, max_length=10)]
+
+
+class Site(msgspec.Struct, frozen=True):
+    id: UUID
+    name: str
+    timezone: str
+    languages: list[str]
+
+
+class NewAnimal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    tag: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    species: Literal["sheep", "goat", "cow", "buffalo", "camel"]
+    pen: Annotated[str, msgspec.Meta(max_length=40)] = ""
+
+
+class Animal(msgspec.Struct, frozen=True):
+    id: UUID
+    site_id: UUID
+    tag: str
+    species: str
+    pen: str
+    capacity: int
+
+
+class NewExecutor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    language: Language
+    pin: Annotated[str, msgspec.Meta(pattern="^[0-9]{6,12}$")]
+
+
+class Executor(msgspec.Struct, frozen=True):
+    id: UUID
+    site_id: UUID
+    name: str
+    language: str
+
+
+class EnrolmentCode(msgspec.Struct, frozen=True):
+    """Type ``code`` into the box before ``expires``; it works once."""
+
+    code: str
+    expires: datetime
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A box. ``seen`` is when it last exchanged ops, ``revoked`` when it was shut out."""
+
+    id: UUID
+    site_id: UUID
+    name: str
+    enrolled: datetime
+    seen: datetime | None
+    revoked: datetime | None
+
+
+class Allocate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    site_id: UUID
+
+
+class Sacrifice(msgspec.Struct, frozen=True):
+    """``opened`` is a reading of the box's clocks, ``verified`` when its proof was found good."""
+
+    id: UUID
+    node: UUID
+    site_id: UUID
+    animal_id: UUID
+    executor_id: UUID
+    state: str
+    opened: dict[str, Any]
+    note: str
+    verified: datetime | None

@@ -1,0 +1,117 @@
+"""Sites, and who and what is there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+from zoneinfo import available_timezones
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.auth import service as auth
+from cloud.executors import feed, models, schemas
+from shared.domain.order import CAPACITY
+from shared.errors import QurbaniError
+from shared.ids import NewId
+
+Row = TypeVar("Row", models.Site, models.Animal, models.Executor)
+
+
+async def add_site(session: AsyncSession, new: schemas.NewSite, *, now: datetime, new_id: NewId) -> schemas.Site:
+    """Raises ``bad_input`` for a time zone that there is not."""
+    if new.timezone not in available_timezones():
+        raise QurbaniError("bad_input", f"there is no time zone {new.timezone}", field="timezone")
+    site = models.Site(id=new_id(), created=now, **msgspec.structs.asdict(new))
+    session.add(site)
+    await session.flush()
+    session.add(models.FeedHead(site_id=site.id, cursor=0))
+    await session.flush()
+    await feed.tell(session, site.id, [("site", site.id, msgspec.structs.asdict(new))])
+    return _site(site)
+
+
+async def sites(session: AsyncSession) -> list[schemas.Site]:
+    return [_site(row) for row in await session.scalars(select(models.Site).order_by(models.Site.name))]
+
+
+async def site(session: AsyncSession, site_id: UUID) -> schemas.Site:
+    """Raises ``not_found``."""
+    return _site(await _get(session, models.Site, site_id))
+
+
+async def add_animal(session: AsyncSession, site_id: UUID, new: schemas.NewAnimal, new_id: NewId) -> schemas.Animal:
+    """Raises ``conflict`` where the tag is in use at this site."""
+    await site(session, site_id)
+    fields = msgspec.structs.asdict(new)
+    animal = models.Animal(id=new_id(), site_id=site_id, capacity=CAPACITY[new.species], **fields)
+    try:
+        async with session.begin_nested():
+            session.add(animal)
+    except IntegrityError as error:
+        raise QurbaniError("conflict", f"there is an animal {new.tag} at this site") from error
+    await feed.tell(session, site_id, [("animal", animal.id, {**fields, "site_id": str(site_id)})])
+    return animal_of(animal)
+
+
+async def animals(session: AsyncSession, site_id: UUID) -> list[schemas.Animal]:
+    query = select(models.Animal).where(models.Animal.site_id == site_id).order_by(models.Animal.tag)
+    return [animal_of(row) for row in await session.scalars(query)]
+
+
+async def animal(session: AsyncSession, animal_id: UUID) -> schemas.Animal:
+    """Raises ``not_found``."""
+    return animal_of(await _get(session, models.Animal, animal_id))
+
+
+async def add_executor(
+    session: AsyncSession, site_id: UUID, new: schemas.NewExecutor, new_id: NewId
+) -> schemas.Executor:
+    """Somebody new at a site; the boxes there get the PIN's hash, and know the PIN offline from then on."""
+    await site(session, site_id)
+    executor = models.Executor(
+        id=new_id(), site_id=site_id, name=new.name, language=new.language, pin_hash=await auth.hash_pin(new.pin)
+    )
+    session.add(executor)
+    await session.flush()
+    fields = {"name": new.name, "language": new.language, "pin_hash": executor.pin_hash}
+    await feed.tell(session, site_id, [("executor", executor.id, fields)])
+    return _executor(executor)
+
+
+async def executors(session: AsyncSession, site_id: UUID) -> list[schemas.Executor]:
+    """Who is at a site now."""
+    query = select(models.Executor).where(models.Executor.site_id == site_id, models.Executor.left.is_(None))
+    return [_executor(row) for row in await session.scalars(query.order_by(models.Executor.name))]
+
+
+async def remove_executor(session: AsyncSession, site_id: UUID, executor_id: UUID, now: datetime) -> None:
+    """Somebody left; the boxes forget the PIN at their next sync."""
+    executor = await _get(session, models.Executor, executor_id)
+    if executor.site_id != site_id:
+        raise QurbaniError("not_found", "there is no such executor")
+    if executor.left is None:
+        executor.left = now
+        await feed.tell(session, site_id, [("executor", executor_id, None)])
+
+
+async def _get(session: AsyncSession, kind: type[Row], key: UUID) -> Row:
+    row = await session.get(kind, key)
+    if row is None:
+        raise QurbaniError("not_found", f"there is no such {kind.__name__.lower()}")
+    return row
+
+
+def _site(row: models.Site) -> schemas.Site:
+    return schemas.Site(row.id, row.name, row.timezone, row.languages)
+
+
+def animal_of(row: models.Animal) -> schemas.Animal:
+    return schemas.Animal(row.id, row.site_id, row.tag, row.species, row.pen, row.capacity)
+
+
+def _executor(row: models.Executor) -> schemas.Executor:
+    return schemas.Executor(row.id, row.site_id, row.name, row.language)
