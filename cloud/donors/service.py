@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from cloud.auth import service as auth
-from cloud.donors import models, schemas
-from cloud.donors.schemas import Share
+from cloud.donors import models
+from cloud.donors.schemas import Donor, NewDonor, NewOrder, NewPayment, Order, Share, Step
 from shared.domain.order import ORDER
 from shared.errors import QurbaniError
 from shared.ids import NewId
@@ -22,7 +22,7 @@ from shared.ids import NewId
 PAGE = 50
 
 
-async def register(session: AsyncSession, new: schemas.NewDonor, *, now: datetime, new_id: NewId) -> schemas.Donor:
+async def register(session: AsyncSession, new: NewDonor, *, now: datetime, new_id: NewId) -> Donor:
     """A donor's record and the account of the same id. Raises ``conflict`` where the address has an account."""
     id = new_id()
     await auth.create_user(
@@ -36,17 +36,17 @@ async def register(session: AsyncSession, new: schemas.NewDonor, *, now: datetim
     return await donor(session, id)
 
 
-async def donor(session: AsyncSession, donor_id: UUID) -> schemas.Donor:
+async def donor(session: AsyncSession, donor_id: UUID) -> Donor:
     """How to reach a donor. Raises ``not_found``."""
     found = await session.get(models.Donor, donor_id)
     if found is None:
         raise QurbaniError("not_found", "there is no such donor")
-    return schemas.Donor(found.id, found.name, found.email, found.phone, found.language)
+    return Donor(found.id, found.name, found.email, found.phone, found.language)
 
 
 async def place(
-    session: AsyncSession, donor_id: UUID, new: schemas.NewOrder, *, now: datetime, new_id: NewId
-) -> schemas.Order:
+    session: AsyncSession, donor_id: UUID, new: NewOrder, *, now: datetime, new_id: NewId
+) -> Order:
     """A new order, ``placed``."""
     await donor(session, donor_id)
     order = models.Order(id=new_id(), donor_id=donor_id, species=new.species, state=ORDER.first, created=now)
@@ -62,7 +62,7 @@ async def place(
 
 async def orders(
     session: AsyncSession, *, donor_id: UUID | None = None, state: str | None = None
-) -> list[schemas.Order]:
+) -> list[Order]:
     """The newest orders, of one donor or of all, at most :data:`PAGE`."""
     query = _orders().order_by(models.Order.number.desc()).limit(PAGE)
     if donor_id is not None:
@@ -72,7 +72,7 @@ async def orders(
     return [_order(row) for row in await session.scalars(query)]
 
 
-async def get(session: AsyncSession, order_id: UUID, *, donor_id: UUID | None = None) -> schemas.Order:
+async def get(session: AsyncSession, order_id: UUID, *, donor_id: UUID | None = None) -> Order:
     """One order. Raises ``not_found`` also where it is another donor's than ``donor_id``."""
     row = await session.scalar(_orders().where(models.Order.id == order_id))
     if row is None or donor_id not in (None, row.donor_id):
@@ -80,7 +80,7 @@ async def get(session: AsyncSession, order_id: UUID, *, donor_id: UUID | None = 
     return _order(row)
 
 
-async def pay(session: AsyncSession, order_id: UUID, payment: schemas.NewPayment, now: datetime) -> schemas.Order:
+async def pay(session: AsyncSession, order_id: UUID, payment: NewPayment, now: datetime) -> Order:
     """Book a payment and the order as paid. The same payment again changes nothing.
 
     Raises ``conflict`` where the key was used for something else, ``bad_transition`` for an order that is over.
@@ -100,6 +100,11 @@ async def pay(session: AsyncSession, order_id: UUID, payment: schemas.NewPayment
 async def move(session: AsyncSession, order_id: UUID, to: str, now: datetime) -> bool:
     """Bring an order to ``to``; False where it is there already. Raises ``bad_transition`` or ``not_found``."""
     return await _move(session, await _locked(session, order_id), to, now)
+
+
+async def hold(session: AsyncSession, order_id: UUID) -> None:
+    """Keep everybody else from moving an order until this transaction ends. Raises ``not_found``."""
+    await _locked(session, order_id)
 
 
 async def advance(session: AsyncSession, order_id: UUID, to: str, now: datetime) -> bool:
@@ -145,8 +150,8 @@ def _orders() -> Select[tuple[models.Order]]:
     return select(models.Order).options(*whole).execution_options(populate_existing=True)
 
 
-def _order(row: models.Order) -> schemas.Order:
-    return schemas.Order(
+def _order(row: models.Order) -> Order:
+    return Order(
         id=row.id,
         reference=str(row.number),
         donor_id=row.donor_id,
@@ -154,7 +159,7 @@ def _order(row: models.Order) -> schemas.Order:
         state=row.state,
         created=row.created,
         shares=[_share(share, row) for share in row.shares],
-        timeline=[schemas.Step(step.state, step.at) for step in row.steps],
+        timeline=[Step(step.state, step.at) for step in row.steps],
     )
 
 

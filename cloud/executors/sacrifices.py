@@ -13,6 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
+from cloud.donors.service import Order
+from cloud.donors.service import Order
 from cloud.executors import models, schemas
 from cloud.executors.allocation import animals_of, shares_on
 from shared.domain.sacrifice import SACRIFICE
@@ -51,14 +53,17 @@ async def apply_sacrifice(
         await _advance_orders(session, told.animal_id, "sacrificed", now)
 
 
-async def verify(session: AsyncSession, sacrifice_id: UUID, now: datetime) -> None:
-    """The proof of this sacrifice was found good. Orders follow once all of their animals are verified."""
+async def verify(session: AsyncSession, sacrifice_id: UUID, now: datetime) -> list[Order]:
+    """The proof of this sacrifice was found good. The orders that are verified by that: all of their animals are.
+
+    Raises ``not_found``.
+    """
     row = await session.get(models.Sacrifice, sacrifice_id, with_for_update=True)
     if row is None:
         raise QurbaniError("not_found", "there is no such sacrifice")
     row.verified = row.verified or now
     await session.flush()
-    await _advance_orders(session, row.animal_id, "verified", now)
+    return await _advance_orders(session, row.animal_id, "verified", now)
 
 
 async def sacrifice(session: AsyncSession, sacrifice_id: UUID) -> schemas.Sacrifice:
@@ -76,12 +81,15 @@ async def sacrifices_of(session: AsyncSession, order_id: UUID) -> list[schemas.S
     return [_sacrifice(row) for row in await session.scalars(query)]
 
 
-async def _advance_orders(session: AsyncSession, animal_id: UUID, to: str, now: datetime) -> None:
-    """Move each order on an animal to ``to`` as soon as that is true of all of its animals."""
+async def _advance_orders(session: AsyncSession, animal_id: UUID, to: str, now: datetime) -> list[Order]:
+    """Move each order on an animal to ``to`` as soon as that is true of all of its animals; those that moved."""
+    moved = []
     for order_id in sorted({share.order_id for share in await shares_on(session, animal_id)}):
         done = {row.animal_id for row in await sacrifices_of(session, order_id) if _reached(row, to)}
-        if done >= {animal.id for animal in await animals_of(session, order_id)}:
-            await donors.advance(session, order_id, to, now)
+        wanted = {animal.id for animal in await animals_of(session, order_id)}
+        if done >= wanted and await donors.advance(session, order_id, to, now):
+            moved.append(await donors.get(session, order_id))
+    return moved
 
 
 def _reached(row: schemas.Sacrifice, to: str) -> bool:
