@@ -30,7 +30,10 @@ TABLE: dict[str, Kind] = {
     "gap": Kind(409, "Ops are missing before these", "Send again from the acknowledged seq.", retry=True),
     "fork": Kind(409, "Two histories of one box", "Do not use either box further; call the administrator."),
     "bad_op": Kind(422, "An op that cannot be applied", "Look at it among the quarantined ops."),
-    "bad_assertion": Kind(401, "The box did not prove who it is", "Try again; if it stays, enrol the box again."),
+    "bad_assertion": Kind(401, "The box did not prove who it is", "Try again; if it stays, enrol the box again.",
+                          retry=True),
+    "not_the_hub": Kind(502, "Something else answered in the hub's place", "See if the network wants you to sign in.",
+                        retry=True),
     "bad_version": Kind(400, "Box and hub speak different versions", "Bring the older of the two up to date."),
     # keys and sealed files
     "bad_signature": Kind(401, "The signature does not hold", "Sign with the enrolled key and send it again."),
@@ -38,7 +41,11 @@ TABLE: dict[str, Kind] = {
     "key_locked": Kind(500, "The private key is locked", "Give the right passphrase and start again."),
     "damaged": Kind(422, "The sealed file is damaged", "Fetch it again from where it is whole."),
     # videos in the cloud
+    "bad_range": Kind(416, "The file has no such part", "Ask for bytes that lie within its size."),
     "damaged_video": Kind(422, "The video cannot be shown", "Look at the original at the site and record it again."),
+    # notifications
+    "mail_deferred": Kind(503, "The mail server takes no mail now", "Nothing to do; it is tried again.", retry=True),
+    "mail_refused": Kind(502, "The mail server refuses this mail", "Correct the address, or ask the mail server."),
     # the hub
     "lost_lease": Kind(409, "Another worker has this job", "Nothing to do; the other one finishes it."),
     "full": Kind(409, "There is no room left", "Choose another animal or site."),
@@ -60,6 +67,17 @@ TABLE: dict[str, Kind] = {
     "model_damaged": Kind(422, "The model is not what it should be", "Delete its file and fetch it again."),
     "fetch_failed": Kind(502, "The model could not be fetched", "Run it again; it goes on where it stopped.", retry=True),
     "bad_dataset": Kind(422, "The folder is no data set to judge on", "See docs/evaluation.md for what it must hold."),
+    # uploads (tus 1.0.0)
+    "wrong_offset": Kind(409, "The upload stands elsewhere", "Ask where it stands (HEAD); go on there.", retry=True),
+    "taken_over": Kind(409, "Another connection goes on with it", "Ask where it stands (HEAD).", retry=True),
+    "upload_cut": Kind(408, "The connection was cut", "Ask where it stands (HEAD); go on there.", retry=True),
+    "upload_idle": Kind(408, "No byte came for too long", "Ask where it stands (HEAD); go on there.", retry=True),
+    "upload_gone": Kind(410, "This upload has expired", "Begin it anew."),
+    "wrong_version": Kind(412, "Another version of tus", "Speak the version that Tus-Version names."),
+    "locked": Kind(423, "Somebody else is writing it", "Try again in a moment.", retry=True),
+    "checksum_mismatch": Kind(460, "The bytes are not those that were promised", "Send them again.", retry=True),
+    "bad_answer": Kind(502, "The other side answers what it should not", "Look at its log; try again.", retry=True),
+    "storage_full": Kind(507, "There is no room for it", "Make room; what the cloud has confirmed can go."),
     # anything
     "bad_input": Kind(400, "The request is not valid", "Correct the named field and send it again."),
     "not_signed_in": Kind(401, "Sign in first", "Sign in again and repeat the request."),

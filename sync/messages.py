@@ -12,6 +12,7 @@ from shared.errors import QurbaniError
 from sync.ops import Batch, encode
 
 MEDIA_TYPE = "application/vnd.qurbani.sync"
+ENROL, TOKEN, EXCHANGE, BLOBS = "/sync/v1/enrol", "/sync/v1/token", "/sync/v1/exchange", "/sync/v1/blobs"
 
 MAX_MESSAGE_BYTES = 4 << 20
 """The largest message, compressed or not. Nothing larger is unpacked, whatever it claims to be."""

@@ -11,9 +11,9 @@ from typing import Literal
 from urllib.parse import parse_qs, urlencode
 from uuid import UUID
 
-import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from jwt import PyJWS, PyJWTError
 
 from shared.crypto import SigningKey, VerifyKey
 from shared.errors import QurbaniError
@@ -26,7 +26,7 @@ TYPE = "client-authentication+jwt"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 FORM = "application/x-www-form-urlencoded"
 
-_jws = jwt.PyJWS(algorithms=["EdDSA"])
+_jws = PyJWS(algorithms=["EdDSA"])
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -119,7 +119,7 @@ def _open(proof: str, key: VerifyKey | None) -> _Claims:
             options={"verify_signature": key is not None},
         )
         claims = msgspec.json.decode(opened["payload"], type=_Claims)
-    except (jwt.PyJWTError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except (PyJWTError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise QurbaniError("bad_assertion", f"the assertion cannot be read: {error}") from error
     if opened["header"].get("typ") != TYPE:
         raise QurbaniError("bad_assertion", f"an assertion has the type {TYPE}")

@@ -1,0 +1,354 @@
+"""A box and a hub in memory, and a line between them that fails on demand. The protocol's own code drives both."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from shared.clock import ManualClock
+from shared.crypto import SigningKey, UnsealKey
+from shared.errors import QurbaniError
+from shared.tus.wire import read_checksum, read_metadata, read_number
+from sync import enrolment, feed, hlc, hub, merge, tokens
+from sync.calls import Call, Reply, drive
+from sync.messages import (
+    BLOBS,
+    ENROL,
+    EXCHANGE,
+    MEDIA_TYPE,
+    TOKEN,
+    Change,
+    Enrol,
+    Enrolled,
+    Exchanged,
+    Parked,
+    from_wire,
+    to_wire,
+)
+from sync.ops import GENESIS, Batch, Op
+from sync.ports import Outgoing, Position
+from sync.session import Identity, Session
+from tests.unit.sync.chains import HUB_KEY, KEY, NODE, SITE, Chain
+
+TOKEN_LIFE_MS = 600_000
+
+
+class Cut(Exception):
+    """No reply came."""
+
+
+class Died(Exception):
+    """The power went."""
+
+
+class Box:
+    """What lies on a box's disk, and a :class:`NodeStore` and :class:`Blobs` over it. Each method is a transaction."""
+
+    def __init__(self, clock: ManualClock, chain: Chain | None = None) -> None:
+        self.clock = clock
+        self.chain = chain or Chain()
+        self.acked = 0
+        self.cursor = 0
+        self.stamp = 0
+        self.parked: dict[int, Parked] = {}
+        self.records: dict[tuple[str, UUID], Any] = {}
+        self.blobs: dict[str, tuple[Outgoing, bytes]] = {}
+        self.sent_blobs: list[str] = []
+        self.writes_to_live: int | None = None
+
+    def write(self, entity: str, key: UUID, patch: dict[str, Any]) -> Op:
+        self.stamp = hlc.tick(self.stamp, self.clock.wall_ms)
+        op = self.chain.write(entity, key, patch, hlc=self.stamp)
+        merge.check(op)
+        return op
+
+    def seal(self, content: bytes, kind: str = "original") -> str:
+        blob_id = hashlib.sha256(content).hexdigest()
+        self.blobs[blob_id] = Outgoing(blob_id, len(content), kind, UUID(int=1)), content
+        return blob_id
+
+    def position(self) -> Position:
+        return Position(NODE, len(self.chain.ops), self.acked, self.cursor)
+
+    def batch(self, after: int, max_ops: int, max_bytes: int) -> Batch | None:
+        return self.chain.batch(after + 1, after + max_ops) if after < len(self.chain.ops) else None
+
+    def acknowledge(self, acked: int, parked: Sequence[Parked]) -> None:
+        self._transaction()
+        self.acked = max(self.acked, acked)
+        self.parked |= {each.seq: each for each in parked}
+
+    def apply(self, changes: Sequence[Change], cursor: int) -> None:
+        self._transaction()
+        self.records, self.cursor = feed.apply(self.records, changes), cursor
+
+    def heard(self, time_ms: int) -> None:
+        self._transaction()
+        self.stamp = hlc.witness(self.stamp, hlc.pack(time_ms), time_ms)
+
+    def outgoing(self) -> Sequence[Outgoing]:
+        waiting = [blob for blob, _ in self.blobs.values() if blob.blob_id not in self.sent_blobs]
+        return sorted(waiting, key=lambda blob: blob.kind == "original")
+
+    def sent(self, blob_id: str) -> None:
+        self._transaction()
+        self.sent_blobs.append(blob_id)
+
+    def read(self, blob_id: str, offset: int, size: int) -> bytes:
+        return self.blobs[blob_id][1][offset : offset + size]
+
+    def _transaction(self) -> None:
+        if self.writes_to_live is not None:
+            self.writes_to_live -= 1
+            if self.writes_to_live < 0:
+                raise Died
+
+
+class Hub:
+    """What a hub keeps, and its answer to each call. Whatever raises has changed nothing."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.audience = tokens.audience(HUB_KEY.public)
+        self.nodes = {NODE: KEY.public}
+        self.code = enrolment.tidy_code(enrolment.new_code(bytes(10)))
+        self.code_used_by: bytes | None = None
+        self.seen: set[UUID] = set()
+        self.tokens: dict[str, tuple[UUID, int]] = {}
+        self.chain: list[tuple[bytes, int]] = []
+        self.ops: list[Op] = []
+        self.records: dict[tuple[str, UUID], dict[str, merge.Cell]] = {}
+        self.parked: dict[int, Parked] = {}
+        self.cursor = 0
+        self.rows: dict[tuple[str, UUID], Change] = {}
+        self.uploads: dict[str, bytes] = {}
+        self.lengths: dict[str, int] = {}
+        self.arrived: list[str] = []
+        self.page_rows = 3
+        self.max_blob = 1 << 30
+        self.dies = False
+
+    def tell(self, key: int, fields: dict[str, Any] | None) -> None:
+        """Change an animal of the site."""
+        self.cursor += 1
+        self.rows["animal", UUID(int=key)] = Change(self.cursor, "animal", UUID(int=key), fields)
+
+    def told(self) -> dict[tuple[str, UUID], Any]:
+        return {name: row.fields for name, row in self.rows.items() if row.fields is not None}
+
+    def answer(self, call: Call) -> Reply:
+        try:
+            return self._routes(call)(call)
+        except QurbaniError as error:
+            body = msgspec.json.encode(error.problem())
+            return Reply(error.kind.status, {"content-type": "application/problem+json"}, body)
+
+    def _routes(self, call: Call) -> Callable[[Call], Reply]:
+        routes = {ENROL: self._enrol, TOKEN: self._token, EXCHANGE: self._exchange, BLOBS: self._create}
+        return routes.get(call.path, self._append)
+
+    def _enrol(self, call: Call) -> Reply:
+        message = from_wire(call.body, Enrol)
+        enrolment.check(message)
+        if message.code != self.code or self.code_used_by not in (None, message.sign_key):
+            raise QurbaniError("bad_code")
+        self.code_used_by = message.sign_key
+        return _message(Enrolled(NODE, SITE, HUB_KEY.public.raw, UnsealKey(b"h" * 32).public.raw))
+
+    def _token(self, call: Call) -> Reply:
+        proof = tokens.from_form(call.body)
+        node = tokens.claimed_node(proof)
+        if node not in self.nodes:
+            raise QurbaniError("unknown_node")
+        proved = tokens.verify(proof, node, self.nodes[node], self.audience, now_ms=self.clock.wall_ms)
+        if proved.jti in self.seen:
+            raise QurbaniError("bad_assertion", "this assertion has been used")
+        self.seen.add(proved.jti)
+        token = f"token-{len(self.seen)}"
+        self.tokens[token] = node, self.clock.wall_ms + TOKEN_LIFE_MS
+        return Reply(200, {"content-type": "application/json"},
+                     msgspec.json.encode(tokens.Token(token, TOKEN_LIFE_MS // 1000)))
+
+    def _signed_in(self, call: Call) -> UUID:
+        node, until_ms = self.tokens.get(call.headers["authorization"].removeprefix("Bearer "), (NODE, 0))
+        if self.clock.wall_ms >= until_ms:
+            raise QurbaniError("not_signed_in")
+        return node
+
+    def _exchange(self, call: Call) -> Reply:
+        node = self._signed_in(call)
+        exchange = hub.read_exchange(call.body, node)
+        parked: list[Parked] = []
+        if exchange.batch:
+            self._store(self._fresh(node, exchange.batch))
+            parked = [self.parked[seq] for seq in sorted(self.parked)
+                      if exchange.batch.first <= seq <= exchange.batch.last]
+        rows = sorted((row for row in self.rows.values() if row.cursor > exchange.cursor), key=lambda row: row.cursor)
+        page = feed.page(exchange.cursor, rows, max_rows=self.page_rows)
+        return _message(Exchanged(len(self.chain), self.clock.wall_ms, page.cursor, page.changes, page.more, parked))
+
+    def _fresh(self, node: UUID, batch: Batch) -> list[hub.Fresh]:
+        held = [(GENESIS, 0), *self.chain]
+        joint = hub.joint(batch, len(self.chain))
+        return hub.accept(batch, self.nodes[node], acked=len(self.chain), held=held[joint][0],
+                          stamp=held[-1][1], now_ms=self.clock.wall_ms)
+
+    def _store(self, fresh: Sequence[hub.Fresh]) -> None:
+        self.transaction()
+        self.advance(fresh)
+        self.keep(fresh)
+
+    def transaction(self) -> None:
+        if self.dies:
+            self.dies = False
+            raise Cut
+
+    def advance(self, fresh: Sequence[hub.Fresh]) -> None:
+        self.chain += [(each.hash, each.stamp) for each in fresh]
+
+    def keep(self, fresh: Sequence[hub.Fresh]) -> None:
+        for each in fresh:
+            self.ops.append(each.op)
+            name = (each.op.entity, each.op.key)
+            try:
+                self.records[name] = merge.merge(self.records.get(name, {}), each.op, each.stamp).record
+            except QurbaniError as error:
+                self.parked[each.op.seq] = Parked(each.op.seq, error.code, error.detail)
+
+    def _create(self, call: Call) -> Reply:
+        self._signed_in(call)
+        blob_id = read_metadata(call.headers["upload-metadata"])["id"]
+        length = read_number("Upload-Length", call.headers["upload-length"]) or 0
+        if length > self.max_blob:
+            raise QurbaniError("too_large")
+        self.lengths[blob_id] = length
+        self.uploads.setdefault(blob_id, b"")
+        return self._stands(201, blob_id, {"location": f"{BLOBS}/{blob_id}"})
+
+    def _append(self, call: Call) -> Reply:
+        self._signed_in(call)
+        blob_id = call.path.removeprefix(f"{BLOBS}/")
+        if blob_id not in self.uploads:
+            raise QurbaniError("not_found")
+        if int(call.headers["upload-offset"]) != len(self.uploads[blob_id]):
+            raise QurbaniError("wrong_offset", offset=len(self.uploads[blob_id]))
+        checksum = read_checksum(call.headers["upload-checksum"])
+        if checksum is None or hashlib.sha256(call.body).digest() != checksum.digest:
+            raise QurbaniError("checksum_mismatch")
+        self.receive(blob_id, call.body)
+        return self._stands(204, blob_id, {})
+
+    def receive(self, blob_id: str, data: bytes) -> None:
+        """Keep what came, also of a call that was cut."""
+        self.uploads[blob_id] += data
+        if data and len(self.uploads[blob_id]) == self.lengths[blob_id]:
+            if hashlib.sha256(self.uploads[blob_id]).hexdigest() != blob_id:
+                self.uploads[blob_id] = b""
+                raise QurbaniError("checksum_mismatch")
+            self.arrived.append(blob_id)
+
+    def _stands(self, status: int, blob_id: str, headers: dict[str, str]) -> Reply:
+        return Reply(status, {"tus-resumable": "1.0.0", "upload-offset": str(len(self.uploads[blob_id])), **headers})
+
+
+class Line:
+    """The road between box and hub. ``faults`` are used up call by call; after them it is sound."""
+
+    def __init__(self, to: Hub, box: Box, faults: Sequence[str] = ()) -> None:
+        self.hub = to
+        self.box = box
+        self.faults = list(faults)
+        self.calls: list[Call] = []
+        self.replies: list[Reply] = []
+        self.before_call: Callable[[Call], None] = lambda call: None
+        self.ms_per_call = 50
+
+    def send(self, call: Call) -> Reply:
+        self.before_call(call)
+        self.calls.append(call)
+        for clock in {id(clock): clock for clock in (self.hub.clock, self.box.clock)}.values():
+            clock.advance(self.ms_per_call)
+        fault = self.faults.pop(0) if self.faults else "none"
+        if fault == "request lost":
+            raise Cut
+        if fault == "hub dies":
+            self.hub.dies = True
+        if fault == "cut midway":
+            self._arrives_in_part(call)
+            raise Cut
+        if fault == "sent twice":
+            self.hub.answer(call)
+        reply = self.hub.answer(call)
+        self.hub.dies = False
+        if fault == "reply lost":
+            raise Cut
+        if fault == "sign-in page":
+            return Reply(200, {"content-type": "text/html"}, b"<html>Welcome to our network")
+        if fault == "token forgotten":
+            self.hub.tokens.clear()
+        if fault.startswith("box dies"):
+            self.box.writes_to_live = ("box dies hearing", "box dies thanking", "box dies applying").index(fault)
+        self.replies.append(reply)
+        return reply
+
+    def _arrives_in_part(self, call: Call) -> None:
+        blob_id = call.path.removeprefix(f"{BLOBS}/")
+        if call.method == "PATCH" and int(call.headers["upload-offset"]) == len(self.hub.uploads[blob_id]):
+            self.hub.receive(blob_id, call.body[: len(call.body) // 2])
+
+
+FAULTS = ("none", "request lost", "reply lost", "sent twice", "cut midway", "sign-in page", "token forgotten",
+          "box dies hearing", "box dies thanking", "box dies applying", "hub dies")
+
+
+class World:
+    """A box a day behind its hub, and the line between them."""
+
+    def __init__(self, faults: Sequence[str] = (), *, box: type[Box] = Box, to: type[Hub] = Hub,
+                 session: type[Session] = Session) -> None:
+        hub_clock = ManualClock()
+        self.box = box(ManualClock(wall_ms=hub_clock.wall_ms - 86_400_000))
+        self.hub = to(hub_clock)
+        self.line = Line(self.hub, self.box, faults)
+        self._session_type = session
+        self._ids = count(1)
+        self.boot()
+
+    def boot(self) -> None:
+        """Start the box's sync: all that was in memory is gone."""
+        self.box.writes_to_live = None
+        identity = Identity(NODE, SigningKey(b"b" * 32), HUB_KEY.public)
+        self.session = self._session_type(
+            identity, self.box, self.box, self.box.clock, lambda: UUID(int=next(self._ids)))
+
+    def run(self) -> dict[str, QurbaniError]:
+        return drive(self.session.run(), self.line.send)
+
+    def run_until_quiet(self, tries: int = 100) -> None:
+        """Run again after each failure, as an agent does."""
+        for _ in range(tries):
+            try:
+                refused = self.run()
+            except Cut:
+                continue
+            except Died:
+                self.boot()
+                continue
+            except QurbaniError as error:
+                if not error.retry and error.code != "not_signed_in":
+                    raise
+                continue
+            if not refused:
+                return
+        raise AssertionError("it never came to rest")
+
+
+def _message(message: msgspec.Struct) -> Reply:
+    return Reply(200, {"content-type": MEDIA_TYPE}, to_wire(message))
+
+
