@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
 from cloud.donors.service import Order
-from cloud.donors.service import Order
 from cloud.executors import models, schemas
 from cloud.executors.allocation import animals_of, shares_on
 from shared.domain.sacrifice import SACRIFICE
