@@ -9,7 +9,6 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
@@ -45,9 +44,8 @@ async def apply_sacrifice(
     on = await session.get(models.Animal, told.animal_id)
     if told.site_id != site or on is None or on.site_id != site:
         raise QurbaniError("bad_op", "the sacrifice is of an animal at another site")
-    values = msgspec.structs.asdict(told)
-    row = insert(models.Sacrifice).values(id=key, node=node, **values)
-    await session.execute(row.on_conflict_do_update(index_elements=["id"], set_=values))
+    await session.merge(models.Sacrifice(id=key, node=node, **msgspec.structs.asdict(told)))
+    await session.flush()
     if SACRIFICE.rank(told.state) >= SACRIFICE.rank("recorded"):
         await _advance_orders(session, told.animal_id, "sacrificed", now)
 
@@ -57,7 +55,7 @@ async def verify(session: AsyncSession, sacrifice_id: UUID, now: datetime) -> li
 
     Raises ``not_found``.
     """
-    row = await session.get(models.Sacrifice, sacrifice_id, with_for_update=True)
+    row = await session.get(models.Sacrifice, sacrifice_id, with_for_update=True, populate_existing=True)
     if row is None:
         raise QurbaniError("not_found", "there is no such sacrifice")
     row.verified = row.verified or now

@@ -6,6 +6,7 @@ from cloud.executors.allocation import allocate, animals_of, shares_on
 from cloud.executors.boxes import enrol, new_code, node, nodes, revoke, seen
 from cloud.executors.feed import page as feed_page
 from cloud.executors.sacrifices import apply_sacrifice, sacrifice, sacrifices_of, verify
+from cloud.executors.schemas import Animal, Node, Sacrifice, Site
 from cloud.executors.sites import (
     add_animal,
     add_executor,
@@ -19,6 +20,10 @@ from cloud.executors.sites import (
 )
 
 __all__ = [
+    "Animal",
+    "Node",
+    "Sacrifice",
+    "Site",
     "add_animal",
     "add_executor",
     "add_site",
