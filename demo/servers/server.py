@@ -99,10 +99,14 @@ def program(package: str, path: str) -> Path:
 def surroundings(folder: Path, farewell: signal.Signals) -> dict[str, Any]:
     """How every program is started: in ``folder``, with next to nothing of the user's environment, dying with us."""
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    return {"cwd": folder, "env": kept | {"LC_ALL": "C"}, "preexec_fn": _die_with(os.getpid(), farewell)}
+    return {"cwd": folder, "env": kept | {"LC_ALL": "C"}, "preexec_fn": die_with(os.getpid(), farewell)}
 
 
-def _die_with(parent: int, farewell: signal.Signals) -> Callable[[], None] | None:
+def die_with(parent: int, farewell: signal.Signals) -> Callable[[], None] | None:
+    """What a child runs before its program, to be sent ``farewell`` when the thread that started it ends. Linux only.
+
+    A thread, because that is what the kernel watches (prctl(2), PR_SET_PDEATHSIG).
+    """
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)

@@ -1,0 +1,62 @@
+# Needs Python 3.11 or later and make; everything else goes into .venv, as requirements.lock pins it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+WORKERS ?= 2
+
+# Models and clips that lie beside the checkout are used when they are there.
+ifneq ($(wildcard ../shared/models),)
+export QURBANI_MODELS ?= $(abspath ../shared/models)
+endif
+ifneq ($(wildcard ../shared/media),)
+export QURBANI_MEDIA ?= $(abspath ../shared/media)
+endif
+
+.PHONY: demo test test-slow test-services lint bench lock clean
+.DEFAULT_GOAL := test
+
+# make demo         the whole story on this machine; stays up
+# make demo ONCE=1  checks every step and ends
+demo: $(INSTALLED)
+	$(BIN)/qurbani demo $(if $(ONCE),--once)
+
+test: $(INSTALLED)
+	$(BIN)/pytest -n $(WORKERS) -m "not slow"
+
+test-slow: $(INSTALLED)
+	$(BIN)/pytest -n $(WORKERS) -m slow
+
+# The tests that need servers, against those that are already there. Kafka comes out of its wheel unless it is named.
+test-services: export QURBANI_DATABASE_URL ?= postgresql://postgres@127.0.0.1:5432/postgres
+test-services: export QURBANI_REDIS_URL ?= redis://127.0.0.1:6379/0
+test-services: export QURBANI_MQTT_URL ?= mqtt://127.0.0.1:1883
+test-services: $(INSTALLED)
+	$(BIN)/pytest -n $(WORKERS) -m "services and not slow"
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# make bench NAME=evidence
+bench: $(INSTALLED)
+	$(BIN)/qurbani bench $(NAME)
+
+# Pin the newest versions that pyproject.toml allows. The file names no index: whichever is configured is used.
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile --universal --all-extras --generate-hashes --no-header -q -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv is several times faster; where it cannot be had or does not know the configured index, pip does the same.
+$(INSTALLED): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Qurbani needs Python 3.11 or later; name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	( $(BIN)/pip install -q uv && $(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock ) || \
+		$(BIN)/pip install -q --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --no-deps -e .
+	touch $@
