@@ -1,1 +1,1 @@
-
+"""The models that look and listen: what they are, where they lie, and how they are loaded."""

@@ -42,7 +42,7 @@ TABLE: dict[str, Kind] = {
     "damaged": Kind(422, "The sealed file is damaged", "Fetch it again from where it is whole."),
     # videos in the cloud
     "bad_range": Kind(416, "The file has no such part", "Ask for bytes that lie within its size."),
-    "damaged_video": Kind(422, "The video cannot be shown", "Look at the original at the site and record it again."),
+    "not_the_original": Kind(422, "Not the file that was recorded", "Fetch it again from the box that recorded it."),
     # notifications
     "mail_deferred": Kind(503, "The mail server takes no mail now", "Nothing to do; it is tried again.", retry=True),
     "mail_refused": Kind(502, "The mail server refuses this mail", "Correct the address, or ask the mail server."),

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 Outcome = Literal["authentic", "review", "rejected"]
-"""``authentic``: shown and said. ``rejected``: it could be checked and is not so. ``review``: it could not be checked."""
+"""``authentic``: shown and said. ``rejected``: it was checked and is not so. ``review``: it could not be checked."""
 
 Group = Literal["person", "animal", "knife"]
 GROUPS: tuple[Group, ...] = ("person", "animal", "knife")

@@ -1,0 +1,60 @@
+"""From a detector's raw numbers to candidate boxes: one function for each way that models write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_tflite.manifest import Input, Output
+
+Floats = NDArray[np.float32]
+
+Decoder = Callable[[Sequence[Floats], Input, Output], tuple[Floats, Floats]]
+"""The model's outputs, as numbers, to boxes ``[n, 4]`` (left, top, right, bottom in input pixels) and scores
+``[n, labels]``."""
+
+
+def yolox(outputs: Sequence[Floats], shape: Input, output: Output) -> tuple[Floats, Floats]:
+    """``[1, cells, 5 + labels]``: centre, size, objectness, class scores, relative to each cell of each grid.
+
+    Ge et al., "YOLOX: Exceeding YOLO Series in 2021"; as exported without its last step. Grids follow one another
+    in the order of the strides, row by row: centre = (value + column or row) x stride, size = exp(value) x stride,
+    score = objectness x class.
+    """
+    values = outputs[0][0]
+    cells, strides = _grids(shape, output.strides)
+    centres = (values[:, :2] + cells) * strides
+    halves = np.exp(values[:, 2:4]) * strides / 2
+    return np.hstack([centres - halves, centres + halves]), values[:, 4:5] * values[:, 5:]
+
+
+def _grids(shape: Input, strides: Sequence[int]) -> tuple[Floats, Floats]:
+    """Column and row ``[cells, 2]`` and stride ``[cells, 1]`` of every cell."""
+    cells, sizes = [], []
+    for stride in strides:
+        rows, columns = np.mgrid[: shape.height // stride, : shape.width // stride]
+        cells.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
+        sizes.append(np.full((rows.size, 1), stride))
+    return np.concatenate(cells).astype(np.float32), np.concatenate(sizes).astype(np.float32)
+
+
+DECODERS: Mapping[str, Decoder] = {"yolox": yolox}
+
+
+def suppressed(boxes: Floats, scores: Floats, overlap: float) -> list[int]:
+    """Greedy non-maximum suppression: the indices to keep, best first.
+
+    A box goes when its intersection over union with a better one reaches ``overlap``.
+    """
+    order = np.argsort(-scores, kind="stable")
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    kept = []
+    while order.size:
+        best, rest = int(order[0]), order[1:]
+        kept.append(best)
+        sides = np.minimum(boxes[best, 2:], boxes[rest, 2:]) - np.maximum(boxes[best, :2], boxes[rest, :2])
+        shared = np.prod(np.maximum(sides, 0), axis=1)
+        order = rest[shared < overlap * (areas[best] + areas[rest] - shared)]
+    return kept

@@ -1,0 +1,65 @@
+"""Loads what looks and what listens: the model that was asked for, or the best that is here."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from models_tflite.detector import TfliteDetector
+from models_tflite.manifest import RecogniserEntry
+from models_tflite.store import Store
+from shared.domain.verdict import Model
+from shared.errors import QurbaniError
+from shared.evidence.recognisers import Vosk, Whisper
+from shared.evidence.speech import Transcriber
+
+
+def load_detector(store: Store, name: str = "", threads: int = 1) -> TfliteDetector | None:
+    """The detector called ``name``, else the first of the manifest that is here, else None.
+
+    Raises ``no_model`` when the named one is not here, ``model_damaged`` when its sha256 is not the manifest's.
+    """
+    for entry in store.known.detector:
+        path = store.find(entry) if name in ("", entry.name) else None
+        if path is not None:
+            if store.wrong(entry, path):
+                raise QurbaniError("model_damaged", f"{path} is not {entry.name}: its sha256 differs")
+            return TfliteDetector(path, entry, threads)
+    if name:
+        raise QurbaniError("no_model", f"the detector {name!r} is not here")
+    return None
+
+
+def load_transcriber(
+    store: Store, engine: str = "", name: str = "", language: str = "", threads: int = 1
+) -> Transcriber | None:
+    """The recogniser called ``name``; else one of ``engine`` (``vosk``, ``whisper``); else the best for ``language``.
+
+    The best is the first of the manifest (Whisper, then Vosk) that is here and knows the language spoken at the
+    site (ISO 639-1); failing that, a Whisper that does not, whose findings will be taken with care; else None.
+    Raises ``no_model`` when what was asked for by name or engine is not here.
+    """
+    here = [entry for entry in store.known.recogniser if store.find(entry) and find_spec(_LIBRARY[entry.engine])]
+    asked = [entry for entry in here if name in ("", entry.name) and engine in ("", entry.engine)]
+    if (name or engine) and not asked:
+        raise QurbaniError("no_model", f"the recogniser {name or engine!r} is not here, or not its library")
+    fitting = [entry for entry in asked if _knows(entry, language)]
+    # Vosk knows one language each: unless it was asked for, none is taken whose language may not be spoken here.
+    fallback = asked if name or engine else [entry for entry in asked if entry.engine == "whisper"]
+    return next((_loaded(store, entry, language, threads) for entry in fitting + fallback), None)
+
+
+_LIBRARY = {"vosk": "vosk", "whisper": "faster_whisper"}
+
+
+def _knows(entry: RecogniserEntry, language: str) -> bool:
+    return language in entry.languages or (bool(language) and not entry.languages)
+
+
+def _loaded(store: Store, entry: RecogniserEntry, language: str, threads: int) -> Transcriber:
+    folder = store.find(entry)
+    if folder is None:
+        raise QurbaniError("no_model", f"the recogniser {entry.name!r} is not here")
+    model = Model(entry.name, store.version(entry, folder))
+    if entry.engine == "vosk":
+        return Vosk(folder, model, entry.languages)
+    return Whisper(folder, model, entry.languages, language, threads)

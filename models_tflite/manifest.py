@@ -1,0 +1,114 @@
+"""The list of models as data: every row of ``manifest.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from shared.domain.verdict import Group
+from shared.errors import QurbaniError
+from shared.evidence.scene import Rule
+
+PATH = Path(__file__).with_name("manifest.toml")
+
+
+class Input(msgspec.Struct, frozen=True):
+    """How a detector wants its picture: at the top left of ``width`` x ``height``, the rest filled with ``pad``.
+
+    ``pixels`` is ``bgr24`` or ``rgb24``; values are 0 to 255 times ``scale`` plus ``offset``.
+    """
+
+    width: int
+    height: int
+    layout: Literal["nchw", "nhwc"]
+    pixels: Literal["bgr24", "rgb24"]
+    pad: int
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+class Output(msgspec.Struct, frozen=True):
+    """How a detector's numbers become boxes. ``decoder`` names a row of ``decoders.DECODERS``.
+
+    ``strides`` are the grids of cells in the order of the output, ``overlap`` the intersection over union from
+    which two boxes of one group are one.
+    """
+
+    decoder: str
+    strides: tuple[int, ...]
+    overlap: float
+    labels: tuple[str, ...]
+
+
+class DetectorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model that looks. ``groups`` say how much of each label's score counts for which group."""
+
+    name: str
+    file: str
+    sha256: str
+    bytes: int
+    licence: str
+    source: str
+    about: str
+    input: Input
+    output: Output
+    groups: Mapping[Group, Mapping[str, float]]
+    rule: Rule
+    url: str = ""
+
+
+class RecogniserEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model that listens: a folder of ``files``. It is installed with a package, or fetched from ``url`` as a zip.
+
+    ``join`` lists the files that the ``packages`` carry in pieces; ``sha256`` those whose content is known.
+    """
+
+    name: str
+    engine: Literal["vosk", "whisper"]
+    languages: tuple[str, ...]
+    licence: str
+    source: str
+    about: str
+    files: tuple[str, ...]
+    bytes: int
+    packages: tuple[str, ...] = ()
+    installed: str = ""
+    join: Mapping[str, tuple[str, ...]] = {}
+    sha256: Mapping[str, str] = {}
+    url: str = ""
+
+
+Entry = DetectorEntry | RecogniserEntry
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """Every known model, the preferred ones first."""
+
+    detector: tuple[DetectorEntry, ...]
+    recogniser: tuple[RecogniserEntry, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return (*self.detector, *self.recogniser)
+
+    def entry(self, name: str) -> Entry:
+        """The row called ``name``. Raises ``no_model``."""
+        for entry in self.entries:
+            if entry.name == name:
+                return entry
+        raise QurbaniError("no_model", f"no model is called {name!r}")
+
+
+@cache
+def manifest(path: Path = PATH) -> Manifest:
+    """The rows of ``path``. Raises ``misconfigured`` and names the wrong field."""
+    try:
+        rows: dict[str, Any] = tomllib.loads(path.read_text())
+        return msgspec.convert(rows, Manifest)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise QurbaniError("misconfigured", f"{path.name}: {error}") from error

@@ -1,0 +1,47 @@
+"""A video as a stream of events: what it is, then its sound, then its pictures, then what was wrong with it.
+
+The sound comes first because it is quick to read and slow to understand: the recogniser can start while the
+pictures are still being decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+import msgspec
+
+from shared.errors import QurbaniError
+from shared.evidence.frames import Fit, Picture, sample
+from shared.evidence.media import Probe, Video, opened, probe
+from shared.evidence.sound import Sound, listen
+
+
+class Problem(msgspec.Struct, frozen=True, tag="problem"):
+    """The video could not be read, or not to its end. ``code`` is one of the table in ``shared.errors``."""
+
+    code: str
+    detail: str = ""
+
+
+Event = Probe | Sound | Picture | Problem
+
+
+def decode(video: Video, fit: Fit | None) -> Generator[Event, None, None]:
+    """Everything there is to see (scaled to ``fit``; without one, nothing) and hear. Never raises for a bad file."""
+    try:
+        with opened(video) as container:
+            yield probe(container)
+            yield from _until_broken(listen(container))
+        if fit is not None:
+            with opened(video) as container:
+                yield from _until_broken(sample(container, fit))
+    except QurbaniError as error:
+        yield Problem(error.code, error.detail)
+
+
+def _until_broken(events: Iterator[Sound] | Iterator[Picture]) -> Iterator[Event]:
+    """A broken sound track says nothing about the picture, so the problem is told and reading goes on."""
+    try:
+        yield from events
+    except QurbaniError as error:
+        yield Problem(error.code, error.detail)
