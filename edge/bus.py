@@ -35,8 +35,8 @@ class Bell:
     def __init__(self, folder: Path, process: str) -> None:
         address = _address(folder, process)
         self._lock = threading.Lock()
-        self._socket = zmq.Context.instance().socket(zmq.PUB)
-        self._socket.linger = 0
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUB)
+        self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.bind(address)
 
     def ring(self, *topics: str) -> None:
@@ -53,7 +53,7 @@ class Ear:
 
     def __init__(self, folder: Path, topics: Sequence[str]) -> None:
         addresses = [_address(folder, process) for process in PROCESSES]
-        self._socket = zmq.Context.instance().socket(zmq.SUB)
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
         for topic in topics:
             self._socket.subscribe(topic)
         for address in addresses:
@@ -61,7 +61,7 @@ class Ear:
 
     def wait(self, seconds: float) -> set[str]:
         """The topics that rang, or nothing after ``seconds``; a burst of bells is one answer."""
-        heard = set()
+        heard: set[str] = set()
         while self._socket.poll(0 if heard else int(seconds * 1000)):
             heard.add(self._socket.recv_string())
         return heard

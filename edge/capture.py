@@ -68,27 +68,28 @@ class Capture:
             if animal is None:
                 raise QurbaniError("not_found", "no such animal at this site")
             row = {"animal_id": str(animal_id), "executor_id": str(executor_id), "state": SACRIFICE.first}
-            tx["sacrifice"].insert({"id": str(id), "opened": _json(now), **row})
+            tx.table("sacrifice").insert({"id": str(id), "opened": _json(now), **row})
             patch = {**row, "site_id": animal["site_id"], "opened": msgspec.to_builtins(now)}
             self._append(tx, now, "sacrifice", id, patch, str(executor_id))
 
         self._db.write(work)
 
-    def film(self, film: Film, executor_id: UUID) -> None:
+    def film(self, film: Film, executor_id: UUID) -> str:
         """A video has arrived whole. Returns when it is durable together with the job to check it.
 
+        Gives the id of the blob that is kept: another one than ``film``'s when the same video came before.
         Raises ``not_found`` without its sacrifice, ``conflict`` when the id belongs to another video.
         """
         now = self._clock.read()
 
-        def work(tx: Tx) -> None:
-            known = one(tx, "SELECT sacrifice_id, sha256 FROM video WHERE id = ?", film.id)
-            if known == {"sacrifice_id": str(film.sacrifice_id), "sha256": film.sha256}:
-                return
+        def work(tx: Tx) -> str:
+            known = one(tx, "SELECT sacrifice_id, sha256, blob_id FROM video WHERE id = ?", film.id)
             if known is not None:
-                raise QurbaniError("conflict", "another video has this id")
+                if (known["sacrifice_id"], known["sha256"]) != (str(film.sacrifice_id), film.sha256):
+                    raise QurbaniError("conflict", "another video has this id")
+                return str(known["blob_id"])
             state = sacrifice_state(tx, film.sacrifice_id)
-            tx["blob"].insert({"id": film.blob_id, "size": film.blob_size})
+            tx.table("blob").insert({"id": film.blob_id, "size": film.blob_size})
             row = {
                 "sacrifice_id": str(film.sacrifice_id),
                 "sha256": film.sha256,
@@ -96,13 +97,14 @@ class Capture:
                 "blob_id": film.blob_id,
                 "media_type": film.media_type,
             }
-            tx["video"].insert({"id": str(film.id), "captured": _json(now), **row})
+            tx.table("video").insert({"id": str(film.id), "captured": _json(now), **row})
             patch = {**row, "blob_size": film.blob_size, "captured": msgspec.to_builtins(now)}
             self._append(tx, now, "video", film.id, patch, str(executor_id))
             self._move(tx, now, film.sacrifice_id, state, "recorded", str(executor_id))
             jobs.add(tx, VALIDATE, film.id)
+            return film.blob_id
 
-        self._db.write(work)
+        return self._db.write(work)
 
     def verdict(self, lease: jobs.Lease, video_id: UUID, verdict: Verdict) -> None:
         """The outcome of a check, and the end of its job. Raises ``lost_lease`` when someone else took the job."""
@@ -121,7 +123,7 @@ class Capture:
             video = one(tx, "SELECT sacrifice_id FROM video WHERE id = ?", video_id)
             assert video is not None, "the job was written with its video"
             row = {"video_id": str(video_id), "outcome": verdict.outcome}
-            tx["verdict"].insert({"id": str(id), "body": json.dumps(body), **row})
+            tx.table("verdict").insert({"id": str(id), "body": json.dumps(body), **row})
             self._append(tx, now, "verdict", id, {**row, "body": body}, BOX)
             waiting = one(tx, """
                 SELECT 1 FROM video LEFT JOIN verdict ON verdict.video_id = video.id
@@ -149,7 +151,7 @@ class Capture:
 
     def _move(self, tx: Tx, now: Reading, id: UUID, state: str, to: str, actor: str) -> None:
         if SACRIFICE.move(state, to) != state:
-            tx["sacrifice"].update(str(id), {"state": to})
+            tx.table("sacrifice").update(str(id), {"state": to})
             self._append(tx, now, "sacrifice", id, {"state": to}, actor)
 
     def _append(self, tx: Tx, now: Reading, entity: str, key: UUID, patch: dict[str, Any], actor: str) -> None:
@@ -160,7 +162,7 @@ class Capture:
         stamp = hlc.tick(max(head["hlc"], hub_hlc), now.wall_ms)
         op = Op(UUID(node), head["seq"] + 1, stamp, entity, key, patch, actor, head["hash"])
         digest = op_hash(op)
-        tx["op"].insert({
+        tx.table("op").insert({
             "seq": op.seq,
             "hlc": op.hlc,
             "entity": entity,
@@ -198,10 +200,10 @@ def sacrifice_state(tx: Tx, id: UUID) -> str:
 def _apply(tx: Tx, change: Change) -> None:
     """A change replaces its record; a field that it does not name is unknown from then on."""
     if change.fields is None:
-        tx[change.entity].delete_where("id = ?", [str(change.key)])
+        tx.table(change.entity).delete_where("id = ?", [str(change.key)])
         return
     fields = {name: _column(change.fields[name]) for name in FEED[change.entity] if name in change.fields}
-    tx[change.entity].insert({"id": str(change.key), **fields}, replace=True)
+    tx.table(change.entity).insert({"id": str(change.key), **fields}, replace=True)
 
 
 def _column(value: Any) -> Any:

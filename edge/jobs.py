@@ -35,20 +35,20 @@ class Lease(msgspec.Struct, frozen=True):
 
 def add(tx: Tx, kind: str, key: UUID) -> None:
     """A job about a record; a second one of the same kind is the same job."""
-    tx["job"].insert({"kind": kind, "key": str(key)}, ignore=True)
+    tx.table("job").insert({"kind": kind, "key": str(key)}, ignore=True)
 
 
 def due(tx: Tx, now: Reading) -> int:
     """How many jobs could be taken at once."""
-    return int(tx["job"].count_where(_DUE, [now.boot, now.mono_ms]))
+    return int(tx.table("job").count_where(_DUE, [now.boot, now.mono_ms]))
 
 
 def take(tx: Tx, now: Reading, token: UUID) -> Lease | None:
     """The oldest job that is due, now leased, or None. ``token`` must be new."""
-    for job in tx["job"].rows_where(_DUE, [now.boot, now.mono_ms], order_by="id", limit=1):
+    for job in tx.table("job").rows_where(_DUE, [now.boot, now.mono_ms], order_by="id", limit=1):
         lease = Lease(job["id"], job["kind"], UUID(job["key"]), job["attempts"] + 1, str(token))
         until = {"boot": now.boot, "due_ms": now.mono_ms + LEASE_MS}
-        tx["job"].update(lease.job, {"attempts": lease.attempt, "token": lease.token, **until})
+        tx.table("job").update(lease.job, {"attempts": lease.attempt, "token": lease.token, **until})
         return lease
     return None
 
@@ -73,6 +73,6 @@ _DUE = "state = 'open' AND (boot <> ? OR due_ms <= ?)"
 
 
 def _update(tx: Tx, lease: Lease, change: dict[str, object]) -> None:
-    if not tx["job"].count_where("id = ? AND token = ? AND state = 'open'", [lease.job, lease.token]):
+    if not tx.table("job").count_where("id = ? AND token = ? AND state = 'open'", [lease.job, lease.token]):
         raise QurbaniError("lost_lease", f"job {lease.job} was taken by someone else")
-    tx["job"].update(lease.job, change)
+    tx.table("job").update(lease.job, change)

@@ -12,6 +12,8 @@ from edge.db import Database, Tx
 from shared.crypto import SealKey, SigningKey, UnsealKey, VerifyKey, load_key, save_key
 from shared.errors import QurbaniError
 
+KEY_FILES = ("sign.pem", "seal.pem")
+
 
 class Keys(msgspec.Struct, frozen=True):
     """The private keys. They never leave the box; the hub knows their public halves."""
@@ -22,10 +24,12 @@ class Keys(msgspec.Struct, frozen=True):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The keys in ``folder``, made at the first call."""
-        for path, kind in ((folder / "sign.pem", SigningKey), (folder / "seal.pem", UnsealKey)):
-            if not path.exists():
-                save_key(path, kind.generate())
-        return cls(load_key(folder / "sign.pem", SigningKey), load_key(folder / "seal.pem", UnsealKey))
+        sign, seal = (folder / name for name in KEY_FILES)
+        if not sign.exists():
+            save_key(sign, SigningKey.generate())
+        if not seal.exists():
+            save_key(seal, UnsealKey.generate())
+        return cls(load_key(sign, SigningKey), load_key(seal, UnsealKey))
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -57,9 +61,9 @@ def save(db: Database, node: Node) -> None:
     """Remember the enrolment. Raises ``conflict`` when the box has a history under another id."""
 
     def work(tx: Tx) -> None:
-        if tx["op"].count and not tx["node"].count_where("id = ?", [str(node.id)]):
+        if tx.table("op").count and not tx.table("node").count_where("id = ?", [str(node.id)]):
             raise QurbaniError("conflict", "this box has recorded under another identity; start with an empty folder")
         row = msgspec.to_builtins(node, builtin_types=(bytes,))
-        tx["node"].upsert({"one": 1, **row}, pk="one")
+        tx.table("node").upsert({"one": 1, **row}, pk="one")
 
     db.write(work)

@@ -10,6 +10,7 @@ import msgspec
 from edge.capture import Capture
 from edge.db import Database, Tx
 from edge.node import Node
+from shared.clock import Clock
 from sync import hlc
 from sync.messages import Change, Parked
 from sync.ops import Batch, Op, pack
@@ -22,10 +23,11 @@ _LINE_BYTES = 192
 class Outbox:
     """A :class:`sync.ports.NodeStore`. ``acked`` and ``cursor`` only ever grow, so a late answer does no harm."""
 
-    def __init__(self, db: Database, node: Node, capture: Capture) -> None:
+    def __init__(self, db: Database, node: Node, capture: Capture, clock: Clock) -> None:
         self._db = db
         self._node = node
         self._capture = capture
+        self._clock = clock
 
     def position(self) -> Position:
         row = self._db.rows("SELECT acked, cursor, (SELECT coalesce(max(seq), 0) FROM op) AS head FROM link")[0]
@@ -33,7 +35,8 @@ class Outbox:
 
     def batch(self, after: int, max_ops: int, max_bytes: int) -> Batch | None:
         rows = self._db.rows("SELECT * FROM op WHERE seq > ? ORDER BY seq LIMIT ?", after, max_ops)
-        ops, size, sig = [], 0, b""
+        ops: list[Op] = []
+        size, sig = 0, b""
         for row in rows:
             size += len(row["patch"]) + _LINE_BYTES
             if ops and size > max_bytes:
@@ -55,7 +58,14 @@ class Outbox:
         self._capture.feed(changes, cursor)
 
     def heard(self, time_ms: int) -> None:
-        self._db.write(lambda tx: tx.execute("UPDATE link SET hub_hlc = max(hub_hlc, ?)", [hlc.pack(time_ms)]))
+        contact = [hlc.pack(time_ms), self._clock.read().wall_ms]
+        self._db.write(
+            lambda tx: tx.execute("UPDATE link SET hub_hlc = max(hub_hlc, ?), contact_ms = ?, error = NULL", contact)
+        )
+
+    def failed(self, error: str) -> None:
+        """The last attempt to reach the hub ended with ``error``; the next word of the hub clears it."""
+        self._db.write(lambda tx: tx.execute("UPDATE link SET error = ?", [error]))
 
     def outgoing(self) -> Sequence[Outgoing]:
         rows = self._db.rows("""

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """``data`` is the one folder that a box owns; everything else has a default."""
+    """``data`` is the one folder that a box owns; everything else has a default.
+
+    Where models lie is for ``models_tflite.store`` to find: in ``QURBANI_MODELS``, or in ``data/models``.
+    """
 
     data: str
     edge_host: str = "127.0.0.1"
     edge_port: int = 8080
     """0 takes a free one; which one stands in ``data/run/api.json``."""
-    models: str = ""
-    """Where models lie; empty: ``data/models``."""
-    engine: str = "vosk"
-    """Which speech recogniser listens: ``vosk`` or ``whisper``."""
+    engine: Literal["", "vosk", "whisper"] = ""
+    """Which speech recogniser listens; empty: the best that is here for the site's language."""
     hub_url: str = ""
     """Empty: the hub at which the box enrolled."""
 
@@ -29,8 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     sync_interval_s: float = 60.0
     """Between exchanges with the hub when no bell rings."""
-    sync_retry_min_s: float = 1.0
     sync_retry_max_s: float = 300.0
+    """The longest wait after a failure; the first ones are about a second. A bell ends any wait."""
     sync_connect_timeout_s: float = 10.0
     sync_read_timeout_s: float = 30.0
     sync_write_timeout_s: float = 30.0
@@ -39,10 +41,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def folder(self) -> Path:
         return Path(self.data).absolute()
-
-    @property
-    def model_folder(self) -> Path:
-        return Path(self.models).absolute() if self.models else self.folder / "models"
 
     @property
     def database(self) -> Path:

@@ -39,7 +39,7 @@ def library() -> ModuleType:
 
 def has_wal_race(version: tuple[int, ...]) -> bool:
     """Whether a release of SQLite can damage a WAL file that several connections write."""
-    mended = _MENDED.get(version[:2])
+    mended = _MENDED.get((version[0], version[1]))
     if mended is not None and version[2] >= mended:
         return False
     return _RACE_FROM <= version < _RACE_UNTIL

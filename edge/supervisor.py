@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import PIPE
 
+import msgspec
 import structlog
 
 from shared.errors import QurbaniError
@@ -78,12 +79,18 @@ def die_with_parent() -> None:
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
-class Supervisor:
-    """Runs ``commands`` (name to argument list); each child inherits the descriptors in ``keep``."""
+class Program(msgspec.Struct, frozen=True):
+    """What to start, and the descriptors that it inherits."""
 
-    def __init__(self, commands: Mapping[str, Sequence[str]], keep: Sequence[int]) -> None:
-        self._commands = commands
-        self._keep = tuple(keep)
+    arguments: Sequence[str]
+    keep: Sequence[int]
+
+
+class Supervisor:
+    """Runs programs, each under its name."""
+
+    def __init__(self, programs: Mapping[str, Program]) -> None:
+        self._programs = programs
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -92,22 +99,22 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         async with asyncio.TaskGroup() as group:
-            for name, command in self._commands.items():
-                group.create_task(self._keep_running(name, command))
+            for name, program in self._programs.items():
+                group.create_task(self._keep_running(name, program))
 
-    async def _keep_running(self, name: str, command: Sequence[str]) -> None:
+    async def _keep_running(self, name: str, program: Program) -> None:
         quick_ends = 0
         while not self._stop.is_set():
             started = time.monotonic()
-            code = await self._run_once(command)
+            code = await self._run_once(program)
             quick_ends = 0 if time.monotonic() - started > STEADY_S else quick_ends + 1
             if not self._stop.is_set():
                 delay = min(FIRST_RESTART_S * 2 ** (quick_ends - 1), MAX_RESTART_S)
                 _log.warning("process_ended", process=name, code=code, restart_in_s=delay)
                 await self._pause(delay)
 
-    async def _run_once(self, command: Sequence[str]) -> int:
-        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, pass_fds=self._keep)
+    async def _run_once(self, program: Program) -> int:
+        process = await asyncio.create_subprocess_exec(*program.arguments, stdin=PIPE, pass_fds=program.keep)
         ended = asyncio.create_task(process.wait())
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)

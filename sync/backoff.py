@@ -14,11 +14,11 @@ BASE_S = 1.0
 CAP_S = 300.0
 
 
-def delay_s(attempt: int, error: QurbaniError, draw: Callable[[], float]) -> float:
-    """Seconds before the next try after ``attempt`` failures in a row (1, 2, ...).
+def delay_s(attempt: int, error: QurbaniError, draw: Callable[[], float], cap_s: float = CAP_S) -> float:
+    """Seconds before the next try after ``attempt`` failures in a row (1, 2, ...), at most ``cap_s`` of our own.
 
     ``draw`` gives numbers in [0, 1). What a repetition does not cure is tried rarely: somebody may have cured it.
     """
-    ceiling = min(CAP_S, BASE_S * 2 ** min(attempt - 1, 16)) if error.retry else CAP_S
+    ceiling = min(cap_s, BASE_S * 2 ** min(attempt - 1, 16)) if error.retry else cap_s
     asked: float = error.facts.get("retry_after", 0)
     return asked + draw() * ceiling

@@ -73,7 +73,7 @@ def test_the_story_of_one_sacrifice(
     assert msgspec.convert(told[3][2]["body"], Verdict) == UNSURE
     assert all(field in FIELDS[entity] for entity, _, patch in told for field in patch)
 
-    batch = Outbox(db, node, capture).batch(0, 100, 1 << 20)
+    batch = Outbox(db, node, capture, clock).batch(0, 100, 1 << 20)
     assert batch is not None
     chained = ops.verify(batch, keys.sign.public)
     assert [op.seq for op, _ in chained] == [1, 2, 3, 4, 5]
@@ -176,7 +176,7 @@ def test_stamps_never_run_backwards(db: Database, capture: Capture, clock: Manua
 def test_what_follows_the_hubs_word_is_stamped_after_it(
     db: Database, capture: Capture, clock: ManualClock, node: Node, sacrifice: UUID
 ) -> None:
-    outbox = Outbox(db, node, capture)
+    outbox = Outbox(db, node, capture, clock)
     hub_ms = clock.wall_ms + 3_600_000
     outbox.heard(hub_ms)
     outbox.heard(hub_ms - 5)
@@ -216,10 +216,10 @@ class TestFeed:
 
 class TestOutbox:
     @pytest.fixture
-    def outbox(self, db: Database, node: Node, capture: Capture, sacrifice: UUID) -> Outbox:
+    def outbox(self, db: Database, node: Node, capture: Capture, clock: ManualClock, sacrifice: UUID) -> Outbox:
         for _ in range(4):
             capture.film(film(sacrifice), new_id())
-        return Outbox(db, node, capture)
+        return Outbox(db, node, capture, clock)
 
     def test_batches_of_any_size_join_into_one_chain(self, outbox: Outbox, keys: Keys) -> None:
         whole = outbox.batch(0, 100, 1 << 20)
@@ -241,6 +241,14 @@ class TestOutbox:
         assert db.rows("SELECT seq, parked FROM op WHERE parked IS NOT NULL") == [
             {"seq": 2, "parked": "bad_op: of no use"}
         ]
+
+    def test_the_state_of_the_link(self, outbox: Outbox, db: Database, clock: ManualClock) -> None:
+        state = "SELECT contact_ms, error FROM link"
+        assert db.rows(state) == [{"contact_ms": None, "error": None}]
+        outbox.failed("unavailable: no route")
+        assert db.rows(state) == [{"contact_ms": None, "error": "unavailable: no route"}]
+        outbox.heard(5)
+        assert db.rows(state) == [{"contact_ms": clock.wall_ms, "error": None}]
 
     def test_blobs_go_out_oldest_first_and_once(self, outbox: Outbox, db: Database) -> None:
         first, *rest = outbox.outgoing()

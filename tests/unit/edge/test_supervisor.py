@@ -31,8 +31,10 @@ time.sleep(0 if log.with_name("crash").exists() else 60)
 '''
 folder = Path(sys.argv[1])
 held = supervisor.lock(folder / "lock")
-commands = {name: [sys.executable, "-c", child, str(folder / name), name] for name in ("a", "b")}
-asyncio.run(supervisor.Supervisor(commands, [held]).run())
+programs = {
+    name: supervisor.Program([sys.executable, "-c", child, str(folder / name), name], [held]) for name in ("a", "b")
+}
+asyncio.run(supervisor.Supervisor(programs).run())
 print("stopped")
 """
 

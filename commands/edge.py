@@ -1,0 +1,111 @@
+"""``qurbani edge``: the box at a site."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import timedelta
+from typing import Annotated, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from edge import doctor as checks
+from edge import main
+from edge.check import installed_models
+from edge.disk import Disk
+from edge.settings import Settings
+from edge.status import Status, read
+from edge.supervisor import is_locked
+from models_tflite.store import Store
+from shared import settings
+from shared.clock import SystemClock
+from shared.errors import QurbaniError
+
+app = typer.Typer(help="The box at a site. Its one folder is QURBANI_DATA.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to read.")]
+
+T = TypeVar("T")
+
+
+@app.command()
+def serve() -> None:
+    """Run the box: API, worker and sync agent, until SIGTERM."""
+    main.serve(load())
+
+
+@app.command()
+def enrol(
+    hub: Annotated[str, typer.Option(help="The address of the hub, e.g. https://hub.example")],
+    code: Annotated[str, typer.Option(help="The one-time code of the hub's administrator.")],
+    name: Annotated[str, typer.Option(help="What people call this box.")] = socket.gethostname(),
+) -> None:
+    """Make this box a node of a hub. Safe to repeat with the same code."""
+    node = main.enrol(load(), hub, code, name)
+    typer.echo(f"{node.name} is node {node.id} of site {node.site_id}")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Tell how the box is doing: queue, disk, what is unsent, last contact. True also when nothing runs."""
+    found = load()
+    if not found.database.exists():
+        raise QurbaniError("not_enrolled", f"there is no box in {found.folder}")
+    db = main.open_database(found)
+    disk = Disk(found.folder, found.edge_reserve_bytes)
+    now = read(db, disk, installed_models(Store.from_environ(os.environ)), SystemClock())
+    db.close()
+    is_running = is_locked(found.run / "lock")
+    if as_json:
+        typer.echo(msgspec.json.encode({"running": is_running, **msgspec.to_builtins(now)}))
+    else:
+        Console().print(_screen(now, is_running))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Look for what is wrong and mend what can be mended. Exit code 1 when something stays wrong."""
+    findings = list(checks.examine(load()))
+    if as_json:
+        typer.echo(msgspec.json.encode(findings))
+    else:
+        for finding in findings:
+            sign = "mended" if finding.is_mended else "ok" if finding.is_well else "WRONG"
+            typer.echo(f"{sign:<7} {finding.what}: {finding.detail}")
+    if not all(finding.is_well for finding in findings):
+        raise typer.Exit(1)
+
+
+def load() -> Settings:
+    return settings.load(Settings, os.environ)
+
+
+def _screen(now: Status, is_running: bool) -> Table:
+    sync = now.sync
+    contact = "never" if sync.last_contact_s is None else f"{_age(sync.last_contact_s)} ago"
+    oldest = "" if sync.oldest_unsent_s is None else f", the oldest {_age(sync.oldest_unsent_s)} old"
+    rows = {
+        "box": f"{now.node or 'not enrolled'}, {'running' if is_running else 'stopped'}",
+        "site": now.site or "not known yet",
+        "videos to check": f"{now.queue.waiting} (given up: {now.queue.parked})",
+        "hub": f"{sync.hub or 'none'}, last contact {contact}" + (f": {sync.error}" if sync.error else ""),
+        "unsent records": f"{sync.unsent_ops}{oldest} (not understood by the hub: {sync.parked_ops})",
+        "unsent videos": f"{sync.unsent_videos}, {_size(sync.unsent_video_bytes)}",
+        "disk": f"{_size(now.disk.free_bytes)} free, of which {_size(now.disk.reserve_bytes)} are not for videos",
+        "models": ", ".join(now.models) or "none: videos are recorded, a person must check them",
+    }
+    table = Table(show_header=False, box=None)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _age(seconds: float) -> str:
+    return str(timedelta(seconds=int(seconds)))
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"

@@ -1,0 +1,36 @@
+"""One process of the box: ``python -m edge api FD``, ``worker`` or ``agent``. The supervisor starts them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+
+import structlog
+
+from edge import main
+from edge.settings import Settings
+from edge.supervisor import die_with_parent
+from shared import settings
+
+
+def run(name: str, *arguments: str) -> None:
+    threading.excepthook = _end
+    die_with_parent()
+    main.log_to_stderr()
+    found = settings.load(Settings, os.environ)
+    if name == "api":
+        main.api(found, socket.socket(fileno=int(arguments[0])))
+    else:
+        {"worker": main.work, "agent": main.sync}[name](found)
+
+
+def _end(failure: threading.ExceptHookArgs) -> None:
+    """A process that has lost one of its threads is deaf on one ear: let the supervisor start it anew."""
+    structlog.get_logger(__name__).error("thread_died", exc_info=failure.exc_value)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:])

@@ -1,0 +1,79 @@
+"""Looks at and listens to a recorded video. Its plaintext is only ever in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+
+from edge.blobs import Blobs
+from edge.site import Site
+from models_tflite.loader import load_detector, load_transcriber
+from models_tflite.manifest import Entry
+from models_tflite.store import Store
+from shared.domain.verdict import Verdict
+from shared.errors import QurbaniError
+from shared.evidence.pipeline import validate
+from shared.evidence.scene import Detector
+from shared.evidence.speech import Transcriber
+
+M = TypeVar("M")
+
+_log = structlog.get_logger(__name__)
+
+
+class Checker:
+    """Checks one video after the other, with the models that are in ``store``.
+
+    ``engine`` names the recogniser (``vosk``, ``whisper``; empty: the best for the site's language). A model
+    that is missing or damaged makes verdicts ``review``; it never stops the work.
+    """
+
+    def __init__(self, site: Site, blobs: Blobs, store: Store, engine: str) -> None:
+        self._site = site
+        self._blobs = blobs
+        self._store = store
+        self._engine = engine
+        self._detector: Detector | None = None
+        self._transcriber: Transcriber | None = None
+        self._language: str | None = None
+
+    def __call__(self, video_id: UUID) -> Verdict:
+        """The verdict on a video of this box."""
+        names = self._site.names(video_id)
+        self._load(names.spoken[0] if names.spoken else "")
+        with self._blobs.opened(names.blob_id) as video:
+            return validate(
+                video,
+                names.claims,
+                names.cohort,
+                detector=self._detector,
+                transcriber=self._transcriber,
+                spoken=names.spoken,
+            )
+
+    def _load(self, language: str) -> None:
+        """Load what is not there yet; also what was put into the folder since, or what a new language needs."""
+        if self._detector is None:
+            self._detector = _if_usable(lambda: load_detector(self._store))
+        if self._transcriber is None or self._language != language:
+            self._transcriber = _if_usable(
+                lambda: load_transcriber(self._store, engine=self._engine, language=language)
+            )
+            self._language = language
+
+
+def installed_models(store: Store) -> list[str]:
+    """The names of the models that are here, looking before listening."""
+    entries: list[Entry] = [*store.known.detector, *store.known.recogniser]
+    return [entry.name for entry in entries if store.find(entry)]
+
+
+def _if_usable(load: Callable[[], M | None]) -> M | None:
+    try:
+        return load()
+    except QurbaniError as error:
+        _log.warning("model_not_usable", code=error.code, detail=error.detail)
+        return None

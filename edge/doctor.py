@@ -1,0 +1,134 @@
+"""Looks for what is wrong with a box, and mends what can be mended without losing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from edge import jobs, node, sqlite
+from edge.blobs import Blobs
+from edge.db import Database
+from edge.node import Keys
+from edge.settings import Settings
+from edge.supervisor import is_locked
+from shared.errors import QurbaniError
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at. ``is_mended`` says that it was wrong and is not any more."""
+
+    what: str
+    is_well: bool
+    detail: str
+    is_mended: bool = False
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Every check in turn. What a running box is busy with is left alone while it runs."""
+    yield _sqlite()
+    if not settings.database.exists():
+        yield Finding("database", False, f"there is none in {settings.folder}: enrol the box")
+        return
+    is_running = is_locked(settings.run / "lock")
+    keys = _keys(settings)
+    yield keys
+    db = Database(settings.database)
+    try:
+        yield _integrity(db)
+        yield _enrolment(db)
+        yield _chain(db)
+        if keys.is_well:
+            yield _videos(db, Blobs(settings.blobs, Keys.load(settings.keys).seal))
+        if not is_running:
+            yield _leases(db)
+            yield _half_files(settings.folder)
+    finally:
+        db.close()
+
+
+def _sqlite() -> Finding:
+    library = sqlite.library()
+    try:
+        sqlite.check()
+    except QurbaniError as error:
+        return Finding("SQLite", False, error.line())
+    return Finding("SQLite", True, f"{library.sqlite_version} of {library.__name__}, for everybody in the process")
+
+
+def _keys(settings: Settings) -> Finding:
+    """Keys are not made here: new ones would not be those that the hub knows."""
+    missing = [name for name in node.KEY_FILES if not (settings.keys / name).exists()]
+    if missing:
+        return Finding("keys", False, f"missing: {', '.join(missing)}")
+    open_to_others = [name for name in node.KEY_FILES if (settings.keys / name).stat().st_mode & 0o077]
+    for name in open_to_others:
+        (settings.keys / name).chmod(0o600)
+    try:
+        Keys.load(settings.keys)
+    except QurbaniError as error:
+        return Finding("keys", False, error.line())
+    if open_to_others:
+        return Finding("keys", True, "others could read them; now only their owner can", is_mended=True)
+    return Finding("keys", True, "present, readable by their owner only")
+
+
+def _integrity(db: Database) -> Finding:
+    wrong = [str(row[0]) for row in db.read(lambda tx: tx.execute("PRAGMA integrity_check").fetchall())]
+    orphans = db.read(lambda tx: tx.execute("PRAGMA foreign_key_check").fetchall())
+    if wrong != ["ok"] or orphans:
+        return Finding("database", False, "; ".join([*wrong, *(f"orphan in {row[0]}" for row in orphans)]))
+    return Finding("database", True, "integrity_check and foreign_key_check are clean")
+
+
+def _enrolment(db: Database) -> Finding:
+    who = node.load(db)
+    if who is None:
+        return Finding("enrolment", False, "the box has no hub: run `qurbani edge enrol`")
+    return Finding("enrolment", True, f"node {who.id} of {who.hub_url}")
+
+
+def _chain(db: Database) -> Finding:
+    broken = db.rows("""
+        SELECT op.seq FROM op LEFT JOIN op AS before ON before.seq = op.seq - 1
+        WHERE op.prev <> coalesce(before.hash, zeroblob(32)) ORDER BY op.seq""")
+    if broken:
+        return Finding("ops", False, f"op {broken[0]['seq']} does not follow the one before it")
+    count = db.rows("SELECT count(*) AS ops FROM op")[0]["ops"]
+    return Finding("ops", True, f"{count} in one chain")
+
+
+def _videos(db: Database, blobs: Blobs) -> Finding:
+    """Whether every recorded video lies there in its size, and opens with the key of the box."""
+    wrong = []
+    rows = db.rows("SELECT id, size FROM blob")
+    for row in rows:
+        try:
+            with blobs.opened(row["id"]):
+                is_whole = blobs.path(row["id"]).stat().st_size == row["size"]
+        except (OSError, QurbaniError):
+            is_whole = False
+        if not is_whole:
+            wrong.append(row["id"])
+    if wrong:
+        return Finding("videos", False, f"{len(wrong)} missing or damaged, first {wrong[0]}")
+    return Finding("videos", True, f"{len(rows)} lie where they should")
+
+
+def _leases(db: Database) -> Finding:
+    stuck = db.rows("SELECT count(*) AS jobs FROM job WHERE state = 'open' AND token IS NOT NULL")[0]["jobs"]
+    if not stuck:
+        return Finding("leases", True, "none without a worker")
+    db.write(jobs.free)
+    return Finding("leases", True, f"{stuck} freed whose worker is gone", is_mended=True)
+
+
+def _half_files(folder: Path) -> Finding:
+    """What :func:`shared.files.write_whole` leaves when the cable is pulled in the middle."""
+    halves = list(folder.rglob(".*.part"))
+    for half in halves:
+        half.unlink()
+    if not halves:
+        return Finding("half files", True, "none")
+    return Finding("half files", True, f"{len(halves)} removed", is_mended=True)

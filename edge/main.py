@@ -1,0 +1,177 @@
+"""Wires the box together. Each process of it is one function here; :func:`serve` runs them all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from datetime import timedelta
+from typing import Self
+
+import msgspec
+import structlog
+import uvicorn
+
+from edge import jobs, sqlite, status, supervisor, worker
+from edge import node as identity
+from edge.agent import Agent, client, send
+from edge.api import make_app
+from edge.auth import Auth
+from edge.blobs import Blobs
+from edge.bus import JOB, OP, Bell, Ear
+from edge.capture import Capture
+from edge.check import Checker, installed_models
+from edge.db import Database
+from edge.disk import Disk
+from edge.node import Keys, Node
+from edge.outbox import Outbox
+from edge.queue import Queue
+from edge.settings import Settings
+from edge.site import Site
+from edge.supervisor import Program, Supervisor
+from edge.uploads import VideoUploads
+from edge.worker import Worker
+from models_tflite.store import Store
+from shared.clock import Clock, SystemClock
+from shared.errors import QurbaniError
+from shared.files import write_whole
+from shared.ids import new_id
+from shared.tus.folder import SealingStore
+from shared.tus.server import Limits, UploadServer
+from sync import enrolment, session
+from sync.calls import drive
+from sync.session import Identity, Session
+
+GRACE_S = 3
+"""How long the API waits for answers under way when it is told to stop; an upload goes on after the restart."""
+
+
+class Box(msgspec.Struct, frozen=True):
+    """What every process of an enrolled box needs."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    keys: Keys
+    node: Node
+    capture: Capture
+    blobs: Blobs
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Raises ``not_enrolled``, or what is wrong with the SQLite library of this process."""
+        clock, db = SystemClock(), open_database(settings)
+        node = identity.load(db)
+        if node is None:
+            raise QurbaniError("not_enrolled")
+        keys = Keys.load(settings.keys)
+        capture = Capture(db, keys.sign, clock, new_id)
+        return cls(settings, clock, db, keys, node, capture, Blobs(settings.blobs, keys.seal))
+
+
+def open_database(settings: Settings) -> Database:
+    sqlite.check()
+    settings.make_folders()
+    return Database(settings.database)
+
+
+def serve(settings: Settings) -> None:
+    """Run the box until SIGTERM. Where its API listens stands in ``run/api.json`` as soon as it may be called."""
+    log_to_stderr()
+    settings.make_folders()
+    lock = supervisor.lock(settings.run / "lock")
+    Box.open(settings).db.close()  # whatever is wrong is said here, once, and the schema is brought up to date
+    listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+    address = {"url": f"http://{host}:{port}", "pid": os.getpid()}
+    write_whole(settings.run / "api.json", [msgspec.json.encode(address)])
+    structlog.get_logger(__name__).info("box_started", **address)
+    programs = {
+        "api": Program(_process("api", listening.fileno()), [lock, listening.fileno()]),
+        "worker": Program(_process("worker"), [lock]),
+        "agent": Program(_process("agent"), [lock]),
+    }
+    asyncio.run(Supervisor(programs).run())
+
+
+def api(settings: Settings, listening: socket.socket) -> None:
+    """The process that the tablets speak to. The supervisor keeps its socket: who calls during a restart waits."""
+    box = Box.open(settings)
+    site, disk, bell = Site(box.db), Disk(settings.folder, settings.edge_reserve_bytes), Bell(settings.run, "api")
+    videos = VideoUploads(site, box.capture, box.blobs, disk, bell)
+    uploads = UploadServer(
+        SealingStore(settings.uploads, [box.keys.seal.public, box.node.hub_seal], box.keys.seal),
+        videos.finished,
+        box.clock,
+        new_id,
+        admit=videos.admit,
+        limits=Limits(max_size=settings.edge_max_video_bytes),
+    )
+    auth = Auth(box.db, box.keys.sign, box.clock, timedelta(hours=settings.edge_session_hours))
+    models = Store.from_environ(os.environ)
+    app = make_app(
+        auth, site, box.capture, uploads, bell, lambda: status.read(box.db, disk, installed_models(models), box.clock)
+    )
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def work(settings: Settings) -> None:
+    """The process that checks videos. It is the only one that does, so whoever held a lease before it is dead."""
+    box = Box.open(settings)
+    box.db.write(jobs.free)
+    check = Checker(Site(box.db), box.blobs, Store.from_environ(os.environ), settings.engine)
+    bell = Bell(settings.run, "worker")
+    busy = Worker(box.db, box.capture, check, bell, box.clock, new_id)
+    worker.run(busy, Queue(settings.queue, busy.look), Ear(settings.run, [JOB]))
+
+
+def sync(settings: Settings) -> None:
+    """The process that speaks to the hub."""
+    box = Box.open(settings)
+    outbox = Outbox(box.db, box.node, box.capture, box.clock)
+    who = Identity(box.node.id, box.keys.sign, box.node.hub_verify)
+    with client(settings, settings.hub_url or box.node.hub_url) as http:
+        talk = Session(who, outbox, box.blobs, box.clock, new_id)
+        Agent(talk, outbox, http, Ear(settings.run, [OP]), settings).run()
+
+
+def enrol(settings: Settings, hub_url: str, code: str, name: str) -> Node:
+    """Become a node of the hub: make keys if there are none yet, show the code, remember the answer."""
+    db = open_database(settings)
+    try:
+        keys = Keys.load(settings.keys)
+        message = enrolment.enrol(code, keys.sign, keys.seal.public, name)
+        with client(settings, hub_url) as http:
+            answer = drive(session.enrol(message), lambda call: send(http, call))
+        node = Node(answer.node, answer.site, name, hub_url, answer.hub_sign_key, answer.hub_seal_key)
+        identity.save(db, node)
+        return node
+    finally:
+        db.close()
+
+
+def log_to_stderr() -> None:
+    """Events with their fields, one line each; standard output belongs to whoever started us."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
+def _process(name: str, *arguments: int) -> list[str]:
+    return [sys.executable, "-m", "edge", name, *map(str, arguments)]
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return socket.create_server((settings.edge_host, settings.edge_port))
+    except OSError as error:
+        where = f"{settings.edge_host}:{settings.edge_port}"
+        raise QurbaniError("misconfigured", f"QURBANI_EDGE_HOST, _PORT: cannot listen on {where}: {error}") from error

@@ -1,0 +1,172 @@
+"""What the tablets of a site are shown: who works here, which animals there are, and what became of each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from edge.auth import Executor
+from edge.capture import one
+from edge.db import Database, Tx
+from shared.domain.order import CAPACITY
+from shared.domain.verdict import Claim, Outcome, Verdict, hint
+from shared.errors import QurbaniError
+
+
+class ShareView(msgspec.Struct, frozen=True):
+    """A name to be said, in the script it was given in."""
+
+    id: UUID
+    name: str
+    language: str | None
+    reference: str | None
+
+
+class AnimalView(msgspec.Struct, frozen=True):
+    """An animal and its shares. ``state`` is that of its sacrifice, or ``waiting``."""
+
+    id: UUID
+    tag: str | None
+    species: str | None
+    pen: str | None
+    capacity: int | None
+    state: str
+    sacrifice_id: UUID | None
+    shares: list[ShareView]
+
+
+class ReasonView(msgspec.Struct, frozen=True):
+    """Why a verdict is not ``authentic``: a code to match on, and what to do again in the reader's language."""
+
+    code: str
+    hint: str
+    about: str = ""
+    instead: str = ""
+
+
+class VideoView(msgspec.Struct, frozen=True):
+    """A video that has arrived whole. ``outcome`` is None as long as it is being checked."""
+
+    id: UUID
+    sha256: str
+    size: int
+    media_type: str
+    captured: dict[str, Any]
+    outcome: Outcome | None
+    reasons: list[ReasonView]
+    is_sent: bool
+
+
+class SacrificeView(msgspec.Struct, frozen=True):
+    id: UUID
+    animal_id: UUID
+    executor_id: UUID
+    state: str
+    opened: dict[str, Any]
+    videos: list[VideoView]
+
+
+class Names(msgspec.Struct, frozen=True):
+    """A video to be checked: where it lies, its own names, the other names of the site, the languages spoken."""
+
+    blob_id: str
+    claims: list[Claim]
+    cohort: list[Claim]
+    spoken: list[str]
+
+
+class Site:
+    """Reads only."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def executors(self) -> list[Executor]:
+        return msgspec.convert(self._db.rows("SELECT id, name, language FROM executor ORDER BY name"), list[Executor])
+
+    def animals(self) -> list[AnimalView]:
+        """By pen and tag."""
+
+        def work(tx: Tx) -> list[AnimalView]:
+            shares: dict[str, list[ShareView]] = {}
+            for row in tx.query("SELECT id, animal_id, name, language, reference FROM share ORDER BY id"):
+                shares.setdefault(row["animal_id"], []).append(msgspec.convert(row, ShareView))
+            rows = tx.query("""
+                SELECT animal.*, coalesce(sacrifice.state, 'waiting') AS state, sacrifice.id AS sacrifice_id
+                FROM animal LEFT JOIN sacrifice ON sacrifice.animal_id = animal.id
+                ORDER BY animal.pen, animal.tag, animal.id""")
+            return [
+                msgspec.convert(
+                    {**row, "capacity": CAPACITY.get(row["species"]), "shares": shares.get(row["id"], [])}, AnimalView
+                )
+                for row in rows
+            ]
+
+        return self._db.read(work)
+
+    def sacrifice(self, id: UUID, language: str) -> SacrificeView:
+        """A sacrifice with its videos, oldest first. Raises ``not_found``."""
+
+        def work(tx: Tx) -> SacrificeView:
+            row = one(tx, "SELECT * FROM sacrifice WHERE id = ?", id)
+            if row is None:
+                raise QurbaniError("not_found", "no such sacrifice")
+            videos = tx.query(
+                """SELECT video.*, blob.sent, verdict.body FROM video JOIN blob ON blob.id = video.blob_id
+                   LEFT JOIN verdict ON verdict.video_id = video.id
+                   WHERE video.sacrifice_id = ? ORDER BY video.rowid""",
+                [str(id)],
+            )
+            opened = json.loads(row["opened"])
+            return msgspec.convert(
+                {**row, "opened": opened, "videos": [_video(video, language) for video in videos]}, SacrificeView
+            )
+
+        return self._db.read(work)
+
+    def expect_video(self, id: UUID, sacrifice_id: UUID) -> None:
+        """Return when this video may come. Raises ``not_found``, or ``conflict`` when it is here already."""
+
+        def work(tx: Tx) -> None:
+            if one(tx, "SELECT 1 FROM sacrifice WHERE id = ?", sacrifice_id) is None:
+                raise QurbaniError("not_found", "open the sacrifice first")
+            if known := one(tx, "SELECT sacrifice_id, sha256 FROM video WHERE id = ?", id):
+                raise QurbaniError("conflict", "this video has arrived already", **known)
+
+        self._db.read(work)
+
+    def names(self, video_id: UUID) -> Names:
+        """What a video has to be checked against. Raises ``not_found``."""
+
+        def work(tx: Tx) -> Names:
+            video = one(tx, """
+                SELECT video.blob_id, sacrifice.animal_id FROM video
+                JOIN sacrifice ON sacrifice.id = video.sacrifice_id WHERE video.id = ?""", video_id)
+            if video is None:
+                raise QurbaniError("not_found", "no such video")
+            site = one(tx, "SELECT languages FROM site JOIN node ON node.site_id = site.id") or {}
+            names = Names(video["blob_id"], [], [], json.loads(site.get("languages") or "[]"))
+            for row in tx.query("SELECT * FROM share WHERE name IS NOT NULL ORDER BY id"):
+                claim = Claim(row["name"], tuple(json.loads(row["spellings"] or "[]")), row["reference"] or "")
+                (names.claims if row["animal_id"] == video["animal_id"] else names.cohort).append(claim)
+            return names
+
+        return self._db.read(work)
+
+
+def _video(row: dict[str, Any], language: str) -> VideoView:
+    verdict = msgspec.json.decode(row["body"], type=Verdict) if row["body"] else None
+    reasons = verdict.reasons if verdict else ()
+    return VideoView(
+        id=UUID(row["id"]),
+        sha256=row["sha256"],
+        size=row["size"],
+        media_type=row["media_type"],
+        captured=json.loads(row["captured"]),
+        outcome=verdict.outcome if verdict else None,
+        reasons=[ReasonView(reason.code, hint(reason, language), reason.about, reason.instead) for reason in reasons],
+        is_sent=bool(row["sent"]),
+    )

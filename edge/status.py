@@ -1,0 +1,91 @@
+"""How the box is doing, in one look. Read from the data folder, so it is true also when nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from edge.capture import one
+from edge.db import Database, Tx
+from edge.disk import Disk
+from shared.clock import Clock
+
+
+class QueueStatus(msgspec.Struct, frozen=True):
+    """Videos that wait for their check, and jobs that were given up."""
+
+    waiting: int
+    parked: int
+
+
+class SyncStatus(msgspec.Struct, frozen=True):
+    """``unsent_ops`` have not been acknowledged; ``oldest_unsent_s`` is the age of the oldest of them.
+
+    ``last_contact_s`` is how long ago the hub last answered (None: never), ``error`` why the last attempt
+    failed (None: it did not). ``parked_ops`` are those that the hub keeps but could not apply.
+    """
+
+    hub: str | None
+    last_contact_s: float | None
+    error: str | None
+    unsent_ops: int
+    oldest_unsent_s: float | None
+    parked_ops: int
+    unsent_videos: int
+    unsent_video_bytes: int
+
+
+class DiskStatus(msgspec.Struct, frozen=True):
+    """``free_bytes`` of the disk, of which ``reserve_bytes`` are not for videos."""
+
+    free_bytes: int
+    reserve_bytes: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    node: UUID | None
+    site: str | None
+    queue: QueueStatus
+    sync: SyncStatus
+    disk: DiskStatus
+    models: list[str]
+
+
+def read(db: Database, disk: Disk, models: Sequence[str], clock: Clock) -> Status:
+    now_ms = clock.read().wall_ms
+
+    def ago(wall_ms: int | None) -> float | None:
+        # A clock that was set back meanwhile makes no negative ages.
+        return None if wall_ms is None else max(0, now_ms - wall_ms) / 1000
+
+    def work(tx: Tx) -> Status:
+        node = one(tx, "SELECT node.*, site.name AS site FROM node LEFT JOIN site ON site.id = node.site_id") or {}
+        link = first(tx, "SELECT * FROM link")
+        ops = first(tx, "SELECT count(*) AS unsent, min(wall_ms) AS oldest FROM op WHERE seq > ?", link["acked"])
+        videos = first(tx, "SELECT count(*) AS count, coalesce(sum(size), 0) AS bytes FROM blob WHERE NOT sent")
+        sync = SyncStatus(
+            hub=node.get("hub_url"),
+            last_contact_s=ago(link["contact_ms"]),
+            error=link["error"],
+            unsent_ops=ops["unsent"],
+            oldest_unsent_s=ago(ops["oldest"]),
+            parked_ops=tx.table("op").count_where("parked IS NOT NULL"),
+            unsent_videos=videos["count"],
+            unsent_video_bytes=videos["bytes"],
+        )
+        job = tx.table("job")
+        queue = QueueStatus(job.count_where("state = 'open'"), job.count_where("state = 'parked'"))
+        id = UUID(node["id"]) if node else None
+        return Status(id, node.get("site"), queue, sync, DiskStatus(disk.free, disk.reserve), list(models))
+
+    return db.read(work)
+
+
+def first(tx: Tx, sql: str, *parameters: object) -> dict[str, Any]:
+    """The only row of a query that always has one."""
+    row = one(tx, sql, *parameters)
+    assert row is not None
+    return row

@@ -1,0 +1,76 @@
+"""Videos from tablets: what an upload must say before it begins, and what happens when it has arrived whole."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+
+from edge.blobs import Blobs
+from edge.bus import JOB, OP, Bell
+from edge.capture import Capture, Film
+from edge.disk import Disk
+from edge.site import Site
+from shared.errors import QurbaniError
+from shared.tus.server import Arrived
+from shared.tus.store import Upload
+
+PARTIAL = "partial"
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """``Upload-Metadata`` of a video. Whoever sends ``id`` too may begin the same upload again."""
+
+    video_id: UUID
+    sacrifice_id: UUID
+    filetype: Annotated[str, msgspec.Meta(pattern=r"^video/[a-z0-9.+-]+(;.*)?$", max_length=100)] = "video/mp4"
+
+
+class VideoUploads:
+    """The hooks of the tus server. The owner of an upload is the executor who sends it."""
+
+    def __init__(self, site: Site, capture: Capture, blobs: Blobs, disk: Disk, bell: Bell) -> None:
+        self._site = site
+        self._capture = capture
+        self._blobs = blobs
+        self._disk = disk
+        self._bell = bell
+
+    async def admit(self, upload: Upload) -> None:
+        """Refuse before the first byte: ``disk_full``, ``bad_input``, ``not_found``, or ``conflict`` if it is here."""
+        self._disk.make_sure(upload.length or 0)
+        if upload.concat != PARTIAL:
+            video = read_metadata(upload.metadata)
+            await asyncio.to_thread(self._site.expect_video, video.video_id, video.sacrifice_id)
+
+    async def finished(self, arrived: Arrived) -> None:
+        """Keep the sealed video and write it down. Safe to repeat; acknowledged only after this."""
+        await asyncio.to_thread(self._take, arrived)
+        self._bell.ring(JOB, OP)
+
+    def _take(self, arrived: Arrived) -> None:
+        video, blob = read_metadata(arrived.metadata), arrived.blob
+        self._blobs.keep(arrived.path, blob.blob_id)
+        kept = self._capture.film(
+            Film(
+                id=video.video_id,
+                sacrifice_id=video.sacrifice_id,
+                sha256=blob.sha256,
+                size=blob.size,
+                blob_id=blob.blob_id,
+                blob_size=blob.blob_size,
+                media_type=video.filetype,
+            ),
+            UUID(arrived.owner),
+        )
+        if kept != blob.blob_id:
+            self._blobs.drop(blob.blob_id)
+
+
+def read_metadata(metadata: dict[str, str]) -> Metadata:
+    try:
+        return msgspec.convert(metadata, Metadata)
+    except msgspec.ValidationError as error:
+        raise QurbaniError("bad_input", f"Upload-Metadata: {error}") from error
