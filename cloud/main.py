@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
 from typing import Any
 
+import msgspec
 import uvicorn
 from litestar import Litestar, Request
 from litestar.datastructures import State
@@ -19,8 +21,11 @@ from litestar.router import Router
 from litestar.types import ASGIApp
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud.apply import service as ops
+from cloud.auth import service as auth
 from cloud.auth.gate import Gate
-from cloud.platform import health
+from cloud.platform import health, outbox
+from cloud.platform import jobs as ledger
 from cloud.platform.access import ANYONE, Principal, permitted
 from cloud.platform.consumer import Consumer, Handler, by_group
 from cloud.platform.core import Platform, opened
@@ -33,7 +38,13 @@ from shared.headers import SecurityHeaders
 from shared.problems import PROBLEM_HANDLERS
 
 SERVICES = ("auth", "donors", "executors", "uploads", "processing", "notifications", "apply", "pages")
-"""Every service, the lower ones first. Each may have ``routes.ROUTES``, ``events.HANDLERS`` and ``jobs.JOBS``."""
+"""Every service, the lower ones first.
+
+Each may have ``routes.ROUTES``, ``events.HANDLERS``, ``jobs.JOBS``, and ``plugins.PLUGINS`` (Litestar's, made with
+the platform) for what lives as long as the application.
+"""
+
+Program = Callable[[Platform, Sequence[str]], Awaitable[None]]
 
 GRACE_S = 5
 """How long a request under way may take to end when the server is asked to stop; uploads resume elsewhere."""
@@ -78,35 +89,86 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
             openapi_router=Router(path="/api-docs", route_handlers=[], opt={"roles": (ANYONE,)}),
         ),
+        plugins=[plugin(platform) for plugin in chain(*offered(services, "plugins", "PLUGINS"))],
         logging_config=None,
     )
     return SecurityHeaders(app)
 
 
-async def serve(settings: Settings, services: Sequence[str] = SERVICES) -> None:
-    """Answer HTTP until asked to stop. The relay runs beside it, so that events leave where they are made."""
-    async with opened(settings) as platform:
-        server = uvicorn.Server(uvicorn.Config(
-            web(platform, services),
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
-        ))  # fmt: skip
-        relay = asyncio.create_task(forever("relay", Relay(platform.database, settings, platform.clock).live))
+async def serve(platform: Platform, services: Sequence[str]) -> None:
+    """Answer HTTP until asked to stop. The relay runs beside it, so that events leave from where they are made."""
+    settings = platform.settings
+    server = uvicorn.Server(uvicorn.Config(
+        web(platform, services),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    ))  # fmt: skip
+    relay = asyncio.create_task(forever("relay", Relay(platform.database, settings, platform.clock).live))
+    try:
         await server.serve()
+    finally:
         relay.cancel()
 
 
-async def consume(settings: Settings, services: Sequence[str] = SERVICES) -> None:
-    """Take events until cancelled: one consumer for each group of these services."""
-    async with opened(settings) as platform, asyncio.TaskGroup() as tasks:
+async def consume(platform: Platform, services: Sequence[str]) -> None:
+    """Take events: one consumer for each group of these services."""
+    async with asyncio.TaskGroup() as tasks:
         for group, topics in by_group(handlers(services)).items():
-            tasks.create_task(forever(group, Consumer(group, topics, platform.database, settings).live))
+            consumer = Consumer(group, topics, platform.database, platform.settings)
+            tasks.create_task(forever(group, consumer.live))
 
 
-async def work(settings: Settings, services: Sequence[str] = SERVICES) -> None:
-    """Run jobs until cancelled."""
+async def work(platform: Platform, services: Sequence[str]) -> None:
+    """Run jobs."""
+    await Worker(jobs(services), platform).run()
+
+
+async def run(settings: Settings, programs: Sequence[Program], services: Sequence[str] = SERVICES) -> None:
+    """Run programs in this process until SIGTERM, or until one of them ends. kill -9 at any moment is as safe."""
     async with opened(settings) as platform:
-        await Worker(jobs(services), platform).run()
+        tasks = [asyncio.ensure_future(program(platform, services)) for program in programs]
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, tasks[0].cancel)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+
+
+async def create_admin(settings: Settings, email: str) -> str:
+    """An account for an admin; its password, which is kept nowhere else. Raises ``conflict``."""
+    password = auth.new_password()
+    async with opened(settings) as platform, platform.database.begin() as session:
+        await auth.create_user(
+            session, id=platform.new_id(), email=email, password=password, role="admin", name="", language="en",
+            now=platform.clock.now(),
+        )  # fmt: skip
+    return password
+
+
+class Redriven(msgspec.Struct, frozen=True):
+    """How much was sent round again: events to their consumers, parked jobs, ops of boxes that apply now."""
+
+    events: int
+    jobs: int
+    ops: int
+
+
+async def redrive(settings: Settings) -> Redriven:
+    """Take up everything unfinished: dead letters, events that a broker lost, parked jobs, parked ops."""
+    groups: dict[str, set[str]] = {}
+    for handler in handlers():
+        groups.setdefault(handler.topic, set()).add(handler.group)
+    async with opened(settings) as platform, platform.database.begin() as session:
+        now = platform.clock.now()
+        return Redriven(
+            events=await outbox.reopen(session, groups),
+            jobs=await ledger.unpark(session, now),
+            ops=await ops.retry_parked(session, now),
+        )

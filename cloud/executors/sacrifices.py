@@ -75,13 +75,15 @@ async def sacrifices_of(session: AsyncSession, order_id: UUID) -> list[schemas.S
     """The sacrifices of the animals on which an order has shares."""
     ids = [animal.id for animal in await animals_of(session, order_id)]
     query = select(models.Sacrifice).where(models.Sacrifice.animal_id.in_(ids)).order_by(models.Sacrifice.id)
-    return [_sacrifice(row) for row in await session.scalars(query)]
+    return [_sacrifice(row) for row in await session.scalars(query.execution_options(populate_existing=True))]
 
 
 async def _advance_orders(session: AsyncSession, animal_id: UUID, to: str, now: datetime) -> list[Order]:
     """Move each order on an animal to ``to`` as soon as that is true of all of its animals; those that moved."""
     moved = []
     for order_id in sorted({share.order_id for share in await shares_on(session, animal_id)}):
+        # Before looking: of two animals that are ready at the same moment, the later must see the earlier.
+        await donors.hold(session, order_id)
         done = {row.animal_id for row in await sacrifices_of(session, order_id) if _reached(row, to)}
         wanted = {animal.id for animal in await animals_of(session, order_id)}
         if done >= wanted and await donors.advance(session, order_id, to, now):

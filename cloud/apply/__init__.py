@@ -1,0 +1,1 @@
+"""Where boxes meet the hub: enrolment, tokens, the exchange of ops and feed, and sealed blobs."""

@@ -1,0 +1,105 @@
+"""``qurbani cloud``: the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from typing import Annotated
+
+import msgspec
+import structlog
+import typer
+
+from cloud import main
+from cloud.alembic import migrations
+from cloud.platform.settings import Settings
+from shared import settings
+from shared.errors import QurbaniError
+
+app = typer.Typer(help="The hub. Its servers and folder are named by QURBANI_*.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to read.")]
+Services = Annotated[str, typer.Option(help="Only these services, separated by commas.")]
+
+ALL = ",".join(main.SERVICES)
+
+
+@app.command()
+def up() -> None:
+    """Everything in one process, migrated first: for small installations. Until SIGTERM."""
+    asyncio.run(migrations.migrate(load()))
+    _run(main.serve, main.consume, main.work, services=ALL)
+
+
+@app.command()
+def serve(services: Services = ALL) -> None:
+    """Answer HTTP, and send the events that come of it to Kafka. Until SIGTERM."""
+    _run(main.serve, services=services)
+
+
+@app.command()
+def consume(services: Services = ALL) -> None:
+    """Take events from Kafka. Until SIGTERM."""
+    _run(main.consume, services=services)
+
+
+@app.command()
+def work(services: Services = ALL) -> None:
+    """Run jobs: videos, checks, messages. Until SIGTERM."""
+    _run(main.work, services=services)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the schema of this release. Safe to repeat, and to run twice at once."""
+    asyncio.run(migrations.migrate(load()))
+
+
+@app.command()
+def create_admin(
+    email: Annotated[str, typer.Option(help="The address to sign in with.")], as_json: AsJson = False
+) -> None:
+    """Make an admin's account and print its password, which is not shown again."""
+    password = asyncio.run(main.create_admin(load(), email))
+    typer.echo(msgspec.json.encode({"email": email, "password": password}) if as_json else password)
+
+
+@app.command()
+def redrive(as_json: AsJson = False) -> None:
+    """Take up what stands still: dead letters, events that a broker lost, parked jobs, parked ops."""
+    found = asyncio.run(main.redrive(load()))
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+    else:
+        typer.echo(f"{found.events} events sent again, {found.jobs} jobs and {found.ops} ops taken up")
+
+
+def load() -> Settings:
+    return settings.load(Settings, os.environ)
+
+
+def _run(*programs: main.Program, services: str) -> None:
+    chosen = services.split(",")
+    if unknown := set(chosen) - set(main.SERVICES):
+        raise QurbaniError("bad_input", f"there is no service {', '.join(sorted(unknown))}; there are {ALL}")
+    _log_as_json()
+    asyncio.run(main.run(load(), programs, chosen))
+
+
+def _log_as_json() -> None:
+    """One JSON object a line on standard error, from our log and from the libraries'."""
+    steps = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    render = structlog.processors.JSONRenderer(serializer=lambda found, **_: msgspec.json.encode(found).decode())
+    structlog.configure([*steps, render], logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    handler = logging.StreamHandler()
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render], foreign_pre_chain=steps,
+    ))  # fmt: skip
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
