@@ -57,6 +57,8 @@ def _headers(error: Exception, ours: QurbaniError) -> dict[str, str]:
         headers.setdefault("WWW-Authenticate", "Bearer")  # RFC 9110, 15.5.2: a 401 must say how to sign in
     if "retry_after" in ours.facts:
         headers.setdefault("Retry-After", str(math.ceil(ours.facts["retry_after"])))
+    if ours.kind.status == 416:
+        headers.setdefault("Content-Range", f"bytes */{ours.facts['size']}")  # RFC 9110, 15.5.17
     return {"Cache-Control": "no-store", **headers}
 
 

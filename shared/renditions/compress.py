@@ -12,6 +12,7 @@ import msgspec
 from av.audio.resampler import AudioResampler
 from av.video.frame import PictureType
 
+from shared.evidence.media import Video
 from shared.renditions.source import Source
 from shared.renditions.upright import Upright
 
@@ -48,16 +49,17 @@ class Rendition(msgspec.Struct, frozen=True):
     sound: bool
 
 
-def compress(source: BinaryIO, target: BinaryIO, quality: Quality = WATCHABLE,
+def compress(source: Video, target: BinaryIO, quality: Quality = WATCHABLE,
              progress: Progress | None = None) -> Rendition:
     """Write the copy of ``source`` to ``target``, which is read back at the end to bring the index to the front.
 
     A video without sound gives a copy without sound; stretches that cannot be decoded are left out. Raises
-    ``damaged_video`` when not one frame can be shown; ``target`` is then untouched.
+    ``file_empty``, ``not_a_video``, or ``file_damaged`` when not one frame can be shown; ``target`` is then
+    untouched.
     """
-    with Source(source) as peeked:
+    with Source.opened(source) as peeked:
         upright = Upright(peeked.first(), quality.long_side, peeked.video.sample_aspect_ratio)
-    with Source(source) as original, _muxer(target) as out:
+    with Source.opened(source) as original, _muxer(target) as out:
         picture = _Picture(out, original.video, upright, quality)
         sound = _Sound(out, original.audio, quality) if original.audio is not None else None
         report = _Report(progress, original.seconds)

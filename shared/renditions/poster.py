@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
+from shared.evidence.media import Video
 from shared.renditions.source import Source
 from shared.renditions.upright import Upright
 
@@ -13,12 +14,12 @@ POSTER_SIDE = 960
 CANDIDATES = 5
 
 
-def poster(source: BinaryIO, long_side: int = POSTER_SIDE) -> bytes:
+def poster(source: Video, long_side: int = POSTER_SIDE) -> bytes:
     """A JPEG of the most detailed of a few frames out of the first third: not the black lead-in, not yet the cut.
 
-    Raises ``damaged_video`` when no frame can be decoded.
+    Raises ``file_empty``, ``not_a_video``, or ``file_damaged`` when no frame can be decoded.
     """
-    with Source(source) as original:
+    with Source.opened(source) as original:
         best = max(_early_frames(original), key=_detail)
         upright = Upright(best, long_side, original.video.sample_aspect_ratio)
         out = io.BytesIO()

@@ -1,62 +1,50 @@
-"""A video as it came: whatever a phone or a camera wrote, or something hostile.
-
-Only known containers are opened, and never another file or address that the video may name: a playlist that
-calls itself a video would otherwise make FFmpeg read whatever it lists.
-"""
+"""A video to be copied: its pictures and its sound, as far as they can be decoded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from contextlib import contextmanager
+from typing import Any
 
 import av
 from av.container import InputContainer
 
 from shared.errors import QurbaniError
+from shared.evidence import media
 
-CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi"
 MAX_PIXELS = 8192 * 4352
 """8K and a little; a frame that claims more is an attack on the memory."""
 
 
 class Source:
-    """An opened video: its container, its picture and its sound (None when there is none that can be decoded).
+    """An opened video: its picture, and its sound (None when there is none that can be decoded)."""
 
-    Raises ``damaged_video`` when the file is no video. Used with ``with``; the file itself stays open.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        file.seek(0)
-        try:
-            self.container: InputContainer = av.open(
-                file, "r", options={"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
-            )
-        except av.FFmpegError as error:
-            raise QurbaniError("damaged_video", f"the file cannot be opened as a video: {error}") from error
-        self.video: Any = self._best("video")
-        self.audio: Any = self._best("audio")
+    def __init__(self, container: InputContainer) -> None:
+        self._container = container
+        self.video: Any = media.video_stream(container)
+        self.audio: Any = media.audio_stream(container)
         if self.video is None:
-            self.container.close()
-            raise QurbaniError("damaged_video", "the file holds no video that can be decoded")
+            raise QurbaniError("file_damaged", "the file holds no picture that can be decoded")
         self.video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         self.video.thread_type = "AUTO"
 
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.container.close()
+    @classmethod
+    @contextmanager
+    def opened(cls, video: media.Video) -> Iterator[Source]:
+        """Raises ``file_empty``, ``not_a_video``, or ``file_damaged`` where there is no picture in it."""
+        with media.opened(video) as container:
+            yield cls(container)
 
     @property
     def seconds(self) -> float:
         """The length that the file claims; 0.0 when it does not say."""
-        return (self.container.duration or 0) / av.time_base
+        return (self._container.duration or 0) / av.time_base
 
     def first(self) -> Any:
-        """The first frame of the picture. Raises ``damaged_video`` when not one can be decoded."""
+        """The first frame of the picture. Raises ``file_damaged`` when not one can be decoded."""
         for _, frame in self.frames(self.video):
             return frame
-        raise QurbaniError("damaged_video", "not one frame of the video can be decoded")
+        raise QurbaniError("file_damaged", "not one frame of the video can be decoded")
 
     def frames(self, *streams: Any) -> Iterator[tuple[Any, Any]]:
         """Each decoded frame with its stream, in the order of the file, from where the file stands.
@@ -70,21 +58,17 @@ class Source:
             except av.InvalidDataError:
                 continue
             except av.FFmpegError as error:
-                raise QurbaniError("damaged_video", f"the video cannot be decoded: {error}") from error
+                raise QurbaniError("file_damaged", f"the video cannot be decoded: {error}") from error
 
     def seek(self, seconds: float) -> None:
         """Go to the key frame before ``seconds``; stay where the file cannot be searched."""
         try:
-            self.container.seek(int(seconds * av.time_base))
+            self._container.seek(int(seconds * av.time_base))
         except av.FFmpegError:
             return
 
     def _packets(self, streams: tuple[Any, ...]) -> Iterator[Any]:
         try:
-            yield from self.container.demux(*streams)
+            yield from self._container.demux(*streams)
         except av.FFmpegError:
             return
-
-    def _best(self, kind: Any) -> Any:
-        stream = self.container.streams.best(kind)
-        return stream if stream is not None and stream.codec_context is not None else None

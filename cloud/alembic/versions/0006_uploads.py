@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "state IN ("expected", "arrived", "preprocessed", "processed", "failed")", name=op.f("ck_videos_state")
+            "state IN ('expected', 'arrived', 'preprocessed', 'processed', 'failed')", name=op.f("ck_videos_state")
         ),
         sa.ForeignKeyConstraint(["blob_id"], ["uploads.blobs.id"], name=op.f("fk_videos_blob_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_videos")),
@@ -55,7 +55,7 @@ def upgrade() -> None:
         sa.Column("width", sa.Integer(), nullable=True),
         sa.Column("height", sa.Integer(), nullable=True),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("variant IN ("original", "compressed", "poster")", name=op.f("ck_copies_variant")),
+        sa.CheckConstraint("variant IN ('original', 'compressed', 'poster')", name=op.f("ck_copies_variant")),
         sa.ForeignKeyConstraint(["video_id"], ["uploads.videos.id"], name=op.f("fk_copies_video_id")),
         sa.PrimaryKeyConstraint("video_id", "variant", name=op.f("pk_copies")),
         schema="uploads",

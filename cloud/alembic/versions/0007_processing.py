@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.Text(), nullable=True),
         sa.Column("reasons", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("ended", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("outcome IN ("authentic", "review", "rejected")", name=op.f("ck_checks_outcome")),
+        sa.CheckConstraint("outcome IN ('authentic', 'review', 'rejected')", name=op.f("ck_checks_outcome")),
         sa.ForeignKeyConstraint(["verdict_id"], ["processing.verdicts.id"], name=op.f("fk_checks_verdict_id")),
         sa.PrimaryKeyConstraint("video_id", name=op.f("pk_checks")),
         schema="processing",

@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("state IN ("queued", "sent", "failed", "skipped")", name=op.f("ck_notifications_state")),
+        sa.CheckConstraint("state IN ('queued', 'sent', 'failed', 'skipped')", name=op.f("ck_notifications_state")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notifications")),
         sa.UniqueConstraint("order_id", "template", name=op.f("uq_notifications_order_id_template")),
         schema="notifications",

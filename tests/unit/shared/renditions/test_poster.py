@@ -41,5 +41,5 @@ def test_not_the_black_lead_in() -> None:
 
 
 def test_nothing_to_show_says_so() -> None:
-    with pytest.raises(QurbaniError, match="damaged_video"):
+    with pytest.raises(QurbaniError, match="not_a_video"):
         poster(io.BytesIO(b"nothing"))

@@ -1,0 +1,1 @@
+"""Telling people: what, in which language, and whether it was really sent."""

@@ -1,0 +1,119 @@
+"""What donors are told, and how far each notice has come."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.donors import service as donors
+from cloud.notifications import schemas
+from cloud.notifications.mail import Letter
+from cloud.notifications.models import Attempt, Notification
+from cloud.platform import jobs
+from cloud.platform.settings import Settings
+from shared.domain.notification import NOTIFICATION, TRUE_WHEN
+from shared.errors import QurbaniError
+from shared.events import NotificationWanted
+from shared.pages.languages import choose
+from shared.pages.look import Look
+
+QUEUE = "notification"
+
+PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 1_800, 7_200, 28_800, 86_400))
+"""How long to wait after each attempt that was put off: a mail server that is down for a day loses nothing."""
+
+PAGE = 100
+
+_look = Look(Path(__file__).parent / "templates")
+
+
+async def want(session: AsyncSession, wanted: NotificationWanted, now: datetime) -> None:
+    """Note that a donor is to be told, and the job to do it; once for each order and template."""
+    row = {
+        "id": wanted.notification_id,
+        "donor_id": wanted.donor_id,
+        "order_id": wanted.order_id,
+        "template": wanted.template,
+        "facts": wanted.facts,
+        "created": now,
+    }
+    added = await session.execute(
+        insert(Notification).values(row).on_conflict_do_nothing().returning(Notification.id)
+    )
+    if added.first():
+        await _enqueue(session, wanted.notification_id, 1, now)
+
+
+async def letter(session: AsyncSession, notification_id: UUID, settings: Settings) -> Letter | None:
+    """What to send, in the donor's language, from what is true now; None where there is nothing (more) to send."""
+    notification = await session.get_one(Notification, notification_id)
+    order = await donors.get(session, notification.order_id)
+    if notification.state != NOTIFICATION.first or order.state not in TRUE_WHEN[notification.template]:
+        return None
+    donor = await donors.donor(session, notification.donor_id)
+    language = choose([donor.language])
+    facts = {
+        "donor": donor.name,
+        "reference": order.reference,
+        "names": [share.name for share in order.shares],
+        "url": f"{settings.base_url}/orders/{order.id}",
+    }
+    subject, text, html = (
+        _look.render(f"{notification.template}.{part}", language, **facts) for part in ("subject", "txt", "html")
+    )
+    return Letter(notification.id, donor.name, donor.email, language, subject, text, html)
+
+
+async def sent(session: AsyncSession, notification_id: UUID, attempt: int, now: datetime) -> None:
+    """A mail server has taken it."""
+    session.add(Attempt(notification_id=notification_id, number=attempt, at=now, answer="250"))
+    await _end(session, notification_id, "sent", None, now)
+
+
+async def skipped(session: AsyncSession, notification_id: UUID, now: datetime) -> None:
+    """It is not true (any more), so nobody is told. One that has ended stays as it is."""
+    notification = await session.get_one(Notification, notification_id)
+    if notification.state == NOTIFICATION.first:
+        await _end(session, notification_id, "skipped", "not_true", now)
+
+
+async def not_sent(
+    session: AsyncSession, notification_id: UUID, attempt: int, error: QurbaniError, now: datetime
+) -> None:
+    """An attempt was of no use: try again later, or give up where the server refuses for good or never answers."""
+    session.add(Attempt(notification_id=notification_id, number=attempt, at=now, answer=error.detail))
+    if error.retry and attempt <= len(PAUSES):
+        await _enqueue(session, notification_id, attempt + 1, now + PAUSES[attempt - 1])
+    else:
+        await _end(session, notification_id, "failed", error.code, now)
+
+
+async def notifications(session: AsyncSession, order_id: UUID | None = None) -> list[schemas.Notification]:
+    """The newest notifications, of one order or of all, at most :data:`PAGE`."""
+    query = select(Notification).order_by(Notification.id.desc()).limit(PAGE)
+    if order_id is not None:
+        query = query.where(Notification.order_id == order_id)
+    return [
+        schemas.Notification(
+            row.id, row.donor_id, row.order_id, row.template, row.state, row.reason, row.created, row.ended
+        )
+        for row in await session.scalars(query)
+    ]
+
+
+async def _enqueue(session: AsyncSession, notification_id: UUID, attempt: int, due: datetime) -> None:
+    payload = {"notification_id": str(notification_id), "attempt": attempt}
+    await jobs.enqueue(session, QUEUE, f"{notification_id}/{attempt}", payload, due)
+
+
+async def _end(
+    session: AsyncSession, notification_id: UUID, state: str, reason: str | None, now: datetime
+) -> None:
+    notification = await session.get_one(Notification, notification_id, with_for_update=True)
+    notification.state = NOTIFICATION.move(notification.state, state)
+    notification.reason, notification.ended = reason, now

@@ -1,0 +1,105 @@
+"""Checks of videos: a box's verdict and the hub's copies, whichever comes second, end one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.executors import service as executors
+from cloud.platform import outbox
+from cloud.processing import models
+from cloud.processing.completion import complete
+from cloud.processing.schemas import HeardName, Told
+from cloud.uploads import service as uploads
+from shared.domain.verdict import Verdict
+from shared.errors import QurbaniError
+from shared.events import VideoProcessed
+
+
+async def apply_verdict(
+    session: AsyncSession, key: UUID, fields: Mapping[str, Any], *, node: UUID, site: UUID, now: datetime
+) -> None:
+    """Take in a verdict as ``node`` of ``site`` wrote it; ``fields`` are all of its fields.
+
+    The first verdict of a video counts; later ones are kept beside it. Raises ``bad_op`` where it is not
+    complete, contradicts itself, or is of no video of that site.
+    """
+    try:
+        told = msgspec.convert(fields, Told)
+    except msgspec.ValidationError as error:
+        raise QurbaniError("bad_op", f"verdict: {error}") from error
+    if told.outcome != told.body.outcome:
+        raise QurbaniError("bad_op", f"the verdict says {told.outcome} outside and {told.body.outcome} inside")
+    await _expect_video_at(session, told.video_id, site)
+    check = await _meet(session, told.video_id)
+    values = {
+        "id": key,
+        "video_id": told.video_id,
+        "node": node,
+        "outcome": told.outcome,
+        "body": msgspec.to_builtins(told.body),
+        "told": now,
+    }
+    await session.execute(insert(models.Verdict).values(values).on_conflict_do_nothing())
+    check.verdict_id = check.verdict_id or key
+    await _end(session, check, now)
+
+
+async def copied(session: AsyncSession, video_id: UUID, now: datetime) -> None:
+    """The copies of a video are made."""
+    check = await _meet(session, video_id)
+    check.copied = check.copied or now
+    await _end(session, check, now)
+
+
+async def heard(session: AsyncSession, video_id: UUID, names: Collection[str]) -> list[HeardName]:
+    """Those of ``names`` that were heard in a video, in the order in which they were said."""
+    check = await session.get(models.Check, video_id)
+    if check is None or check.verdict_id is None:
+        return []
+    verdict = await _verdict(session, check.verdict_id)
+    return [
+        HeardName(share.name, share.start)
+        for share in sorted(verdict.shares, key=lambda share: share.start)
+        if share.heard == "heard" and share.name in names
+    ]
+
+
+async def _expect_video_at(session: AsyncSession, video_id: UUID, site: UUID) -> None:
+    try:
+        video = await uploads.video(session, video_id)
+    except QurbaniError as error:
+        raise QurbaniError("bad_op", "the verdict is of a video that nobody told of") from error
+    if video.site_id != site:
+        raise QurbaniError("bad_op", "the verdict is of a video of another site")
+
+
+async def _meet(session: AsyncSession, video_id: UUID) -> models.Check:
+    """The row at which verdict and copies meet, locked: whichever comes second sees the first."""
+    await session.execute(insert(models.Check).values(video_id=video_id).on_conflict_do_nothing())
+    return await session.get_one(models.Check, video_id, with_for_update=True, populate_existing=True)
+
+
+async def _end(session: AsyncSession, check: models.Check, now: datetime) -> None:
+    if check.ended or check.verdict_id is None or check.copied is None:
+        return
+    video = await uploads.video(session, check.video_id)
+    sacrifice = await executors.sacrifice(session, video.sacrifice_id)
+    names = {share.name for share in await executors.shares_on(session, sacrifice.animal_id)}
+    outcome, reasons = complete(await _verdict(session, check.verdict_id), names)
+    check.outcome, check.reasons, check.ended = outcome, list(reasons), now
+    result = VideoProcessed(video.id, video.sacrifice_id, outcome, reasons)
+    subject = await uploads.subject_of(session, video.sacrifice_id)
+    await outbox.publish(session, "video.processed-final", result, subject=subject, now=now)
+
+
+async def _verdict(session: AsyncSession, verdict_id: UUID) -> Verdict:
+    body = await session.scalar(select(models.Verdict.body).where(models.Verdict.id == verdict_id))
+    return msgspec.convert(body, Verdict)

@@ -1,0 +1,69 @@
+"""Videos and their copies."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cloud.platform import database
+from shared.domain.sacrifice import VIDEO
+
+
+class Base(database.Base):
+    __abstract__ = True
+    metadata = database.schema("uploads")
+
+
+class Blob(Base):
+    """A sealed original, from the moment that anybody has heard of it."""
+
+    __tablename__ = "blobs"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    arrived: Mapped[datetime | None]
+    """When its bytes were in the store, whole."""
+
+
+class Video(Base):
+    """What a box says of a video that it recorded, and how far the hub is with it."""
+
+    __tablename__ = "videos"
+    __table_args__ = (CheckConstraint(f"state IN {VIDEO.states}", name="state"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    sacrifice_id: Mapped[UUID] = mapped_column(index=True)
+    site_id: Mapped[UUID]
+    node: Mapped[UUID]
+    sha256: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(BigInteger)
+    blob_id: Mapped[str] = mapped_column(ForeignKey(Blob.id), index=True)
+    media_type: Mapped[str] = mapped_column(Text)
+    captured: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(Text, default=VIDEO.first)
+    reason: Mapped[str | None] = mapped_column(Text)
+    """Why it failed: the code of an error."""
+    outcome: Mapped[str | None] = mapped_column(Text)
+    """What its check ended with; only ``authentic`` is shown to donors."""
+    created: Mapped[datetime]
+    changed: Mapped[datetime]
+
+
+class Copy(Base):
+    """One file of a video. ``blob_id`` is its address in the store; ``sha256`` and ``size`` are of the plaintext."""
+
+    __tablename__ = "copies"
+    __table_args__ = (CheckConstraint("variant IN ('original', 'compressed', 'poster')", name="variant"),)
+
+    video_id: Mapped[UUID] = mapped_column(ForeignKey(Video.id), primary_key=True)
+    variant: Mapped[str] = mapped_column(Text, primary_key=True)
+    blob_id: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(BigInteger)
+    media_type: Mapped[str] = mapped_column(Text)
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    created: Mapped[datetime]

@@ -1,0 +1,59 @@
+"""Watching videos, and seeing how far each has come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from typing import Annotated, Any, BinaryIO
+from uuid import UUID
+
+from litestar import Request, Response, get, route
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Stream
+
+from cloud.platform import given
+from cloud.platform.core import Platform
+from cloud.storage.service import open_store
+from cloud.uploads import ranges, service
+from cloud.uploads.schemas import Variant, Video
+from shared.sealed import SealedReader
+
+State = Annotated[str | None, QueryParameter(name="state")]
+
+
+@get("/api/v1/videos", roles=("admin", "auditor"))
+async def videos(session: given.Session, in_state: State = None) -> list[Video]:
+    """The newest videos, and how far each has come."""
+    return await service.videos(session, in_state)
+
+
+@route("/api/v1/videos/{video_id:uuid}/{variant:str}", http_method=["GET", "HEAD"],
+       roles=("donor", "admin", "auditor"))
+async def watch(
+    video_id: FromPath[UUID], variant: FromPath[Variant], request: Request[Any, Any, Any],
+    platform: given.Platform, session: given.Session, who: given.Who,
+) -> Response[Any]:
+    """A file of a video, or the part of it that ``Range`` asks for. Someone else's is as if it were not there."""
+    copy = await service.watchable(session, video_id, variant, donor_id=who.id if who.role == "donor" else None)
+    answer = ranges.answer(request.headers, f'"{copy.sha256}"', copy.size)
+    headers = {**answer.headers, "Cache-Control": "private, no-store"}
+    if request.method == "HEAD" or answer.status == 304:
+        return Response(None, status_code=answer.status, headers=headers, media_type=copy.media_type)
+    blob = await asyncio.to_thread(open_store(platform.settings).open, copy.blob_id)
+    plain = await asyncio.to_thread(_pieces, platform, blob, answer.start, answer.stop)
+    return Stream(_sent(blob, plain), status_code=answer.status, headers=headers, media_type=copy.media_type)
+
+
+def _pieces(platform: Platform, blob: BinaryIO, start: int, stop: int) -> Iterator[memoryview]:
+    return SealedReader(blob, platform.keys.unseal).pieces(start, stop)
+
+
+async def _sent(blob: BinaryIO, plain: Iterator[memoryview]) -> AsyncIterator[bytes]:
+    """The plaintext, a segment at a time, each verified before a byte of it is sent."""
+    with closing(blob):
+        while piece := await asyncio.to_thread(lambda: bytes(next(plain, b""))):
+            yield piece
+
+
+ROUTES = [videos, watch]

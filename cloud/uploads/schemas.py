@@ -1,0 +1,51 @@
+"""What boxes tell of videos, and what other services are told."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+
+Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
+Variant = Literal["original", "compressed", "poster"]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """The merged fields of a video; see :data:`shared.domain.fields.FIELDS`."""
+
+    sacrifice_id: UUID
+    sha256: Hash
+    size: Size
+    blob_id: Hash
+    blob_size: Size
+    media_type: Annotated[str, msgspec.Meta(max_length=100)]
+    captured: dict[str, Any]
+
+
+class Video(msgspec.Struct, frozen=True):
+    """``reason`` says why it ``failed``; ``outcome`` is what its check ended with."""
+
+    id: UUID
+    sacrifice_id: UUID
+    site_id: UUID
+    sha256: str
+    size: int
+    blob_id: str
+    media_type: str
+    state: str
+    reason: str | None
+    outcome: str | None
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """A file of a video in the store, sealed as ``blob_id``; ``sha256`` and ``size`` are of the plaintext."""
+
+    variant: Variant
+    blob_id: str
+    sha256: str
+    size: int
+    media_type: str
+    width: int | None = None
+    height: int | None = None

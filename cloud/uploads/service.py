@@ -1,0 +1,226 @@
+"""Videos on their way: record and bytes arrive, copies are made, the check ends, people watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.executors import service as executors
+from cloud.platform import jobs, outbox
+from cloud.uploads import models, schemas
+from shared.domain.sacrifice import VIDEO
+from shared.errors import QurbaniError
+from shared.events import NotificationWanted, VideoArrived, VideoPreprocessed, VideoProcessed
+from shared.ids import NewId
+
+QUEUE = "videoUpload"
+PAGE = 100
+
+
+# From the boxes
+
+
+async def apply_video(
+    session: AsyncSession, key: UUID, fields: Mapping[str, Any], *, node: UUID, site: UUID, now: datetime
+) -> None:
+    """Take in the record of a video as ``node`` of ``site`` wrote it; ``fields`` are all of its fields.
+
+    Its fields are written once, so the same record again changes nothing. Raises ``bad_op`` where it is not
+    complete or belongs to no sacrifice at that site.
+    """
+    try:
+        told = msgspec.convert(fields, schemas.Told)
+    except msgspec.ValidationError as error:
+        raise QurbaniError("bad_op", f"video: {error}") from error
+    sacrifice = await _sacrifice_at(session, told.sacrifice_id, site)
+    blob = await _meet(session, told.blob_id)
+    values = {
+        "id": key,
+        "sacrifice_id": sacrifice.id,
+        "site_id": site,
+        "node": node,
+        "sha256": told.sha256,
+        "size": told.size,
+        "blob_id": told.blob_id,
+        "media_type": told.media_type,
+        "captured": told.captured,
+        "created": now,
+        "changed": now,
+    }
+    await session.execute(insert(models.Video).values(values).on_conflict_do_nothing())
+    if blob.arrived is not None:
+        await _arrive(session, await _locked(session, key), now)
+
+
+async def blob_arrived(session: AsyncSession, blob_id: str, now: datetime) -> None:
+    """The bytes of a sealed original are in the store, whole. Saying so again changes nothing."""
+    blob = await _meet(session, blob_id)
+    blob.arrived = blob.arrived or now
+    query = select(models.Video).where(models.Video.blob_id == blob_id).order_by(models.Video.id).with_for_update()
+    for video in await session.scalars(query):
+        await _arrive(session, video, now)
+
+
+async def _sacrifice_at(session: AsyncSession, sacrifice_id: UUID, site: UUID) -> executors.Sacrifice:
+    try:
+        sacrifice = await executors.sacrifice(session, sacrifice_id)
+    except QurbaniError as error:
+        raise QurbaniError("bad_op", "the video is of a sacrifice that nobody told of") from error
+    if sacrifice.site_id != site:
+        raise QurbaniError("bad_op", "the video is of a sacrifice at another site")
+    return sacrifice
+
+
+async def _meet(session: AsyncSession, blob_id: str) -> models.Blob:
+    """The row at which record and bytes of a video meet, locked: whichever comes second sees the first."""
+    await session.execute(insert(models.Blob).values(id=blob_id).on_conflict_do_nothing())
+    return await session.get_one(models.Blob, blob_id, with_for_update=True, populate_existing=True)
+
+
+async def _arrive(session: AsyncSession, video: models.Video, now: datetime) -> None:
+    if video.state != VIDEO.first:
+        return
+    _move(video, "arrived", now)
+    arrived = VideoArrived(video.id, video.sacrifice_id, video.site_id, video.blob_id, video.sha256)
+    subject = await subject_of(session, video.sacrifice_id)
+    await outbox.publish(session, "video.initial-upload", arrived, subject=subject, now=now)
+
+
+# The copies
+
+
+async def want_copies(session: AsyncSession, video_id: UUID, now: datetime) -> None:
+    """Note the job that makes the copies of a video."""
+    await jobs.enqueue(session, QUEUE, str(video_id), {"video_id": str(video_id)}, now)
+
+
+async def video(session: AsyncSession, video_id: UUID) -> schemas.Video:
+    """Raises ``not_found``."""
+    return _video(await _get(session, video_id))
+
+
+async def videos(session: AsyncSession, state: str | None = None) -> list[schemas.Video]:
+    """The newest videos, in one state or in any, at most :data:`PAGE`."""
+    query = select(models.Video).order_by(models.Video.id.desc()).limit(PAGE)
+    if state is not None:
+        query = query.where(models.Video.state == state)
+    return [_video(row) for row in await session.scalars(query)]
+
+
+async def preprocessed(
+    session: AsyncSession, video_id: UUID, copies: Iterable[schemas.Copy], now: datetime
+) -> None:
+    """The copies of a video are in the store."""
+    row = await _locked(session, video_id)
+    _move(row, "preprocessed", now)
+    by_variant = {copy.variant: copy for copy in copies}
+    for copy in by_variant.values():
+        session.add(models.Copy(video_id=video_id, created=now, **msgspec.structs.asdict(copy)))
+    made = VideoPreprocessed(
+        video_id, row.sacrifice_id, by_variant["compressed"].blob_id, by_variant["poster"].blob_id
+    )
+    subject = await subject_of(session, row.sacrifice_id)
+    await outbox.publish(session, "video.uploaded-preprocessed", made, subject=subject, now=now)
+
+
+async def fail(session: AsyncSession, video_id: UUID, reason: str, now: datetime) -> None:
+    """The original of a video is of no use; ``reason`` is the code of the error that says why."""
+    row = await _locked(session, video_id)
+    _move(row, "failed", now)
+    row.reason = reason
+
+
+# The end
+
+
+async def processed(session: AsyncSession, result: VideoProcessed, now: datetime, new_id: NewId) -> None:
+    """The check of a video has ended. An authentic one verifies its sacrifice, and whoever waited for that is told."""
+    row = await _locked(session, result.video_id)
+    _move(row, "processed", now)
+    row.outcome = result.outcome
+    if result.outcome != "authentic":
+        return
+    for order in await executors.verify(session, result.sacrifice_id, now):
+        wanted = NotificationWanted(new_id(), order.donor_id, order.id, "order_verified", {})
+        await outbox.publish(session, "notification.send", wanted, subject=order.donor_id, now=now)
+
+
+# Watching
+
+
+async def watchable(session: AsyncSession, video_id: UUID, variant: str, donor_id: UUID | None) -> schemas.Copy:
+    """A file of a video, for a donor (``donor_id``) or for the staff (None).
+
+    A donor gets the copies of authentic videos in which there is a share of theirs. Raises ``not_found``, alike
+    whether there is no such file or it is not for this donor.
+    """
+    row = await _get(session, video_id)
+    copy = await session.get(models.Copy, (video_id, variant))
+    if copy is None or (donor_id is not None and not await _is_for_donor(session, row, variant, donor_id)):
+        raise QurbaniError("not_found", "there is no such video")
+    return _copy(copy)
+
+
+async def authentic_video(session: AsyncSession, sacrifice_ids: Iterable[UUID]) -> schemas.Video | None:
+    """The newest video that proves one of these sacrifices; None where there is none (yet)."""
+    query = (
+        select(models.Video)
+        .where(models.Video.sacrifice_id.in_(list(sacrifice_ids)), models.Video.outcome == "authentic")
+        .order_by(models.Video.id.desc())
+        .limit(1)
+    )
+    row = await session.scalar(query)
+    return None if row is None else _video(row)
+
+
+async def donors_in(session: AsyncSession, sacrifice_id: UUID) -> set[UUID]:
+    """The donors who have a share of the animal."""
+    sacrifice = await executors.sacrifice(session, sacrifice_id)
+    return {share.donor_id for share in await executors.shares_on(session, sacrifice.animal_id)}
+
+
+async def subject_of(session: AsyncSession, sacrifice_id: UUID) -> UUID:
+    """What the events of a sacrifice are ordered by: its donor, or the sacrifice where there are several or none."""
+    donors = await donors_in(session, sacrifice_id)
+    return donors.pop() if len(donors) == 1 else sacrifice_id
+
+
+async def _is_for_donor(session: AsyncSession, row: models.Video, variant: str, donor_id: UUID) -> bool:
+    shown = row.outcome == "authentic" and variant != "original"
+    return shown and donor_id in await donors_in(session, row.sacrifice_id)
+
+
+def _move(row: models.Video, to: str, now: datetime) -> None:
+    row.state = VIDEO.move(row.state, to)
+    row.changed = now
+
+
+async def _get(session: AsyncSession, video_id: UUID) -> models.Video:
+    row = await session.get(models.Video, video_id)
+    if row is None:
+        raise QurbaniError("not_found", "there is no such video")
+    return row
+
+
+async def _locked(session: AsyncSession, video_id: UUID) -> models.Video:
+    return await session.get_one(models.Video, video_id, with_for_update=True, populate_existing=True)
+
+
+def _video(row: models.Video) -> schemas.Video:
+    return schemas.Video(
+        row.id, row.sacrifice_id, row.site_id, row.sha256, row.size, row.blob_id, row.media_type, row.state, row.reason,
+        row.outcome,
+    )  # fmt: skip
+
+
+def _copy(row: models.Copy) -> schemas.Copy:
+    return schemas.Copy(
+        row.variant, row.blob_id, row.sha256, row.size, row.media_type, row.width, row.height
+    )

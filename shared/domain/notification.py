@@ -1,0 +1,17 @@
+"""Telling a donor something, and when it may be said."""
+
+from __future__ import annotations
+
+from shared.domain.machine import Machine
+
+NOTIFICATION = Machine("notification", {
+    "queued": ("sent", "failed", "skipped"),
+    "sent": (),  # a mail server has taken it
+    "failed": (),  # a mail server will never take it
+    "skipped": (),  # it would not have been true
+})  # fmt: skip
+
+TRUE_WHEN = {
+    "order_verified": ("verified", "out_for_delivery", "delivered"),
+}
+"""The states of an order in which each template is true. Nothing is sent in any other."""
