@@ -3,7 +3,7 @@
 Everything streams, frame by frame in and packet by packet out, from any seekable file to any seekable file.
 """
 
-from shared.renditions.compress import WATCHABLE, Quality, Rendition, compress
+from shared.renditions.compress import WATCHABLE, Progress, Quality, Rendition, compress
 from shared.renditions.poster import POSTER_SIDE, poster
 
-__all__ = ["POSTER_SIDE", "WATCHABLE", "Quality", "Rendition", "compress", "poster"]
+__all__ = ["POSTER_SIDE", "WATCHABLE", "Progress", "Quality", "Rendition", "compress", "poster"]
