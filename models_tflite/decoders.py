@@ -30,6 +30,18 @@ def yolox(outputs: Sequence[Floats], shape: Input, output: Output) -> tuple[Floa
     return np.hstack([centres - halves, centres + halves]), values[:, 4:5] * values[:, 5:]
 
 
+def distances(outputs: Sequence[Floats], shape: Input, output: Output) -> tuple[Floats, Floats]:
+    """Two outputs: scores ``[1, cells, labels]``, 0 to 1, and ``[1, cells, 4]``: how far the left, top, right and
+    bottom sides lie from the middle of each cell of each grid, in strides.
+
+    Tian et al., "FCOS: Fully Convolutional One-Stage Object Detection", 2019; as our own training writes it.
+    """
+    scores, sides = outputs[0][0], outputs[1][0]
+    cells, strides = _grids(shape, output.strides)
+    middles = cells + 0.5
+    return np.hstack([middles - sides[:, :2], middles + sides[:, 2:]]) * strides, scores
+
+
 def _grids(shape: Input, strides: Sequence[int]) -> tuple[Floats, Floats]:
     """Column and row ``[cells, 2]`` and stride ``[cells, 1]`` of every cell."""
     cells, sizes = [], []
@@ -40,7 +52,7 @@ def _grids(shape: Input, strides: Sequence[int]) -> tuple[Floats, Floats]:
     return np.concatenate(cells).astype(np.float32), np.concatenate(sizes).astype(np.float32)
 
 
-DECODERS: Mapping[str, Decoder] = {"yolox": yolox}
+DECODERS: Mapping[str, Decoder] = {"distances": distances, "yolox": yolox}
 
 
 def suppressed(boxes: Floats, scores: Floats, overlap: float) -> list[int]:
