@@ -2,8 +2,8 @@
 
 After Kulkarni et al., "Logical Physical Clocks" (2014). A stamp is one 64-bit integer: 48 bits of Unix
 milliseconds, 16 bits of counter, so stamps compare as integers. A box whose clock is a day ahead must not
-win every conflict, nor be refused: its stamps are kept as they are, but the hub never lets them push its
-own clock more than :data:`MAX_LEAD_MS` ahead of the time it trusts.
+win every conflict, nor be refused: its ops keep the stamps they were signed with, and the hub orders them by
+stamps that are at most :data:`MAX_LEAD_MS` ahead of the time it trusts.
 """
 
 from __future__ import annotations
@@ -22,13 +22,11 @@ def unpack(stamp: int) -> tuple[int, int]:
 
 
 def tick(last: int, now_ms: int) -> int:
-    """The next stamp after ``last`` at wall time ``now_ms``; strictly greater than ``last``."""
+    """The next stamp after ``last`` at wall time ``now_ms``; strictly greater than ``last``.
+
+    A box ticks on from its last op, or from the hub's time where it has heard a later one since.
+    """
     return max(last + 1, pack(now_ms))
-
-
-def witness(last: int, seen: int, now_ms: int) -> int:
-    """The stamp to go on from after meeting a foreign stamp ``seen``, clamped to the trusted time."""
-    return tick(max(last, min(seen, pack(now_ms + MAX_LEAD_MS))), now_ms)
 
 
 def admit(last: int, stamp: int, now_ms: int) -> int:

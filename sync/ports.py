@@ -48,7 +48,7 @@ class NodeStore(Protocol):
         ...
 
     def heard(self, time_ms: int) -> None:
-        """The hub's clock says ``time_ms``: the next stamp is ``hlc.witness`` of it, whatever the wall clock says."""
+        """The hub's clock says ``time_ms``: stamps from now on lie after it, whatever the wall clock says."""
         ...
 
     def outgoing(self) -> Sequence[Outgoing]:

@@ -8,7 +8,6 @@ store before the next call, so a session can be cut anywhere and is simply run a
 from __future__ import annotations
 
 from collections.abc import Container
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -17,8 +16,7 @@ from shared.clock import Clock
 from shared.crypto import SigningKey, VerifyKey
 from shared.errors import QurbaniError
 from shared.ids import NewId
-from shared.tus.wire import CHUNK_TYPE, read_number, write_checksum, write_metadata
-from shared.tus.wire import VERSION as TUS_VERSION
+from shared.tus.client import Pace, TusAnswer, TusRequest, Uploading, upload
 from sync import feed, tokens
 from sync.calls import Call, Reply, Steps, refusal
 from sync.messages import (
@@ -42,7 +40,7 @@ TOKEN_MARGIN_MS = 30_000
 """A token is renewed this long before it ends, so that it does not end on the way."""
 POLL_MS = 30_000
 """While a video travels, the hub is asked for news at least this often."""
-CALL_MS = 4_000
+CALL_S = 4.0
 """How long a call should take: as much is sent at once as the line bears in this time."""
 
 
@@ -77,9 +75,9 @@ class Session:
         self._token_until_ms = 0
         self._hub_ahead_ms: int | None = None
         self._exchanged_ms = 0
-        self._ops = _Pace(20, 1_000, MAX_BATCH_OPS)
-        self._bytes = _Pace(64 << 10, 256 << 10, 8 << 20)
-        self._uploads: dict[str, _Upload] = {}
+        self._ops = Pace(low=250, high=MAX_BATCH_OPS, aim_s=CALL_S)
+        self._bytes = Pace(aim_s=CALL_S)
+        self._uploads: dict[str, tuple[Uploading, TusRequest]] = {}
 
     def run(self) -> Steps[dict[str, QurbaniError]]:
         """Exchange all records, then send all blobs. Returns the blobs that the hub refused, and why, by id.
@@ -112,11 +110,11 @@ class Session:
         self._exchanged_ms = self._now_ms()
 
     def _round_trip(self, acked: int) -> Steps[tuple[int, bool]]:
-        at, began, most = self._store.position(), self._now_ms(), self._ops.take()
-        batch = self._store.batch(acked, most, MAX_BATCH_BYTES) if acked < at.head else None
+        at = self._store.position()
+        batch = self._store.batch(acked, self._ops.chunk, MAX_BATCH_BYTES) if acked < at.head else None
         body = to_wire(Exchange(at.node, at.cursor, batch))
-        reply = yield from self._call(Call("POST", EXCHANGE, {"content-type": MEDIA_TYPE}, body))
-        self._ops.went_well(most, self._now_ms() - began)
+        call = Call("POST", EXCHANGE, {"content-type": MEDIA_TYPE}, body)
+        reply = yield from self._paced(call, self._ops, len(batch.lines) if batch else 0)
         error = refusal(reply)
         if error and error.code == "gap" and error.facts.get("acked") in range(acked):
             # The hub has lost what it had acknowledged, as after a restored backup. The box has it still.
@@ -147,38 +145,37 @@ class Session:
         return next((blob for blob in self._store.outgoing() if blob.blob_id not in refused), None)
 
     def _send_piece(self, blob: Outgoing) -> Steps[None]:
-        # Taken out while a piece is on its way: when no answer comes, the hub is asked where it stands.
-        upload = self._uploads.pop(blob.blob_id, None) or (yield from self._begin(blob))
-        if upload.offset < blob.size:
-            upload = yield from self._append(blob, upload)
-        if upload.offset < blob.size:
-            self._uploads[blob.blob_id] = upload
-        else:
+        """One call of the blob's upload; the first one creates it or finds it where it stands."""
+        # Taken out while the call is on its way: without a good answer, the hub is asked where it stands.
+        known = self._uploads.pop(blob.blob_id, None)
+        uploading, request = known or self._begin(blob)
+        call = Call(request.method, request.url, _lower(request.headers), bytes(request.body))
+        reply = _good((yield from self._paced(call, self._bytes, len(call.body))))
+        try:
+            following = uploading.send(TusAnswer(reply.status, reply.headers, reply.body))
+        except StopIteration:
             self._store.sent(blob.blob_id)
+        else:
+            self._uploads[blob.blob_id] = uploading, following
 
-    def _begin(self, blob: Outgoing) -> Steps[_Upload]:
-        """Create the upload, or find it where it stands: its id makes that one and the same request."""
+    def _begin(self, blob: Outgoing) -> tuple[Uploading, TusRequest]:
         metadata = {"id": blob.blob_id, "sha256": blob.blob_id, "kind": blob.kind, "record": str(blob.record)}
-        reply = yield from self._call(Call("POST", BLOBS, {
-            "tus-resumable": TUS_VERSION,
-            "upload-length": str(blob.size),
-            "upload-metadata": write_metadata(metadata),
-        }))
-        return _Upload(urlsplit(_header(reply, "location")).path, _offset(reply))
-
-    def _append(self, blob: Outgoing, upload: _Upload) -> Steps[_Upload]:
-        most, began = self._bytes.take(), self._now_ms()
-        piece = self._blobs.read(blob.blob_id, upload.offset, min(most, blob.size - upload.offset))
-        reply = yield from self._call(Call("PATCH", upload.path, {
-            "tus-resumable": TUS_VERSION,
-            "content-type": CHUNK_TYPE,
-            "upload-offset": str(upload.offset),
-            "upload-checksum": write_checksum("sha256", piece),
-        }, piece))
-        self._bytes.went_well(most, self._now_ms() - began)
-        return _Upload(upload.path, _offset(reply))
+        uploading = upload(_Source(self._blobs, blob), BLOBS, metadata, self._bytes)
+        return uploading, next(uploading)
 
     # Who calls, and at what time
+
+    def _paced(self, call: Call, pace: Pace, size: int) -> Steps[Reply]:
+        """The reply to ``call``, which carries ``size`` of what ``pace`` counts. A full one measures the line."""
+        began = self._now_ms()
+        try:
+            reply = yield from self._call(call)
+        except GeneratorExit:  # the driver got no answer
+            pace.failed()
+            raise
+        if size >= pace.chunk:
+            pace.took(size, (self._now_ms() - began) / 1000)
+        return reply
 
     def _call(self, call: Call) -> Steps[Reply]:
         """The reply to ``call`` with a token; with a new one where the hub does not take the old one any more."""
@@ -223,28 +220,16 @@ class Session:
         return reading.wall_ms if self._hub_ahead_ms is None else reading.mono_ms + self._hub_ahead_ms
 
 
-class _Upload(msgspec.Struct, frozen=True):
-    """Where an upload is, and how much of it the hub has."""
+class _Source:
+    """A sealed blob as the tus client reads it."""
 
-    path: str
-    offset: int
+    def __init__(self, blobs: Blobs, blob: Outgoing) -> None:
+        self._blobs = blobs
+        self._blob_id = blob.blob_id
+        self.size = blob.size
 
-
-class _Pace:
-    """How much to send at once, so that a call takes about CALL_MS; half as much after one without an answer."""
-
-    def __init__(self, low: int, start: int, high: int) -> None:
-        self._low, self._size, self._high = low, start, high
-
-    def take(self) -> int:
-        # Assume the worst: who does not come back to say that it went well has halved the pace.
-        size = self._size
-        self._size = max(self._low, size // 2)
-        return size
-
-    def went_well(self, size: int, took_ms: int) -> None:
-        fitting = size * CALL_MS // max(1, took_ms)
-        self._size = max(self._low, min(self._high, fitting, size * 2))
+    def read(self, offset: int, size: int) -> bytes:
+        return self._blobs.read(self._blob_id, offset, size)
 
 
 def _is_about_the_blob(error: QurbaniError) -> bool:
@@ -258,6 +243,8 @@ def _check(at: Position, answer: Exchanged) -> None:
     if answer.acked > at.head:
         raise QurbaniError("fork", f"the hub holds {answer.acked} ops of this box, which has {at.head}")
     feed.check(at.cursor, answer.feed, answer.cursor)
+    if answer.more and answer.cursor == at.cursor:
+        raise QurbaniError("bad_answer", "the site feed has more, but does not move on")
 
 
 def _good(reply: Reply) -> Reply:
@@ -279,8 +266,8 @@ def _token(reply: Reply) -> tokens.Token:
         raise QurbaniError("not_the_hub", f"the answer is not a token: {error}") from error
 
 
-def _offset(reply: Reply) -> int:
-    return read_number("Upload-Offset", _header(reply, "upload-offset")) or 0
+def _lower(headers: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _header(reply: Reply, name: str) -> str:

@@ -19,7 +19,7 @@ from sync.calls import Call, Reply, Steps, drive
 from sync.messages import EXCHANGE, TOKEN, Change, Exchange, from_wire
 from sync.ops import Batch, unpack
 from sync.ports import Outgoing
-from sync.session import CALL_MS, POLL_MS, Session
+from sync.session import CALL_S, POLL_MS, Session
 from tests.unit.sync.chains import KEY
 from tests.unit.sync.world import FAULTS, Box, Cut, Died, Hub, World
 
@@ -285,7 +285,7 @@ def test_pieces_fit_the_line(bytes_per_s: int, longest: int) -> None:
     world.run()
     pieces = [len(call.body) for call in world.line.calls if call.method == "PATCH"]
     assert max(pieces) == max(longest, 256 << 10)
-    assert pieces[-2] <= max(64 << 10, bytes_per_s * CALL_MS // 1000)
+    assert pieces[-2] <= max(64 << 10, bytes_per_s * CALL_S)
     assert world.hub.arrived == world.box.sent_blobs
 
 
@@ -355,6 +355,7 @@ def test_a_clone_is_told_so_and_loses_nothing() -> None:
     ({"acked": 2}, "fork"),
     ({"cursor": -1}, "bad_input"),
     ({"feed": [Change(5, "animal", UUID(int=1), {})], "cursor": 4}, "bad_input"),
+    ({"more": True}, "bad_answer"),
     ({"version": 2}, "bad_version"),
 ])
 def test_an_answer_that_cannot_be_is_not_taken_in(

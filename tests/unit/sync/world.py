@@ -89,7 +89,7 @@ class Box:
 
     def heard(self, time_ms: int) -> None:
         self._transaction()
-        self.stamp = hlc.witness(self.stamp, hlc.pack(time_ms), time_ms)
+        self.stamp = max(self.stamp, hlc.pack(time_ms))
 
     def outgoing(self) -> Sequence[Outgoing]:
         waiting = [blob for blob, _ in self.blobs.values() if blob.blob_id not in self.sent_blobs]

@@ -1,0 +1,143 @@
+"""The test vectors hold for our code, and for an implementation that knows nothing of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from itertools import permutations
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from shared.crypto import VerifyKey
+from shared.domain.fields import FIELDS
+from shared.errors import QurbaniError
+from sync import enrolment, hlc, hub, merge, messages, tokens
+from sync.ops import GENESIS, Op, encode
+from tests.protocol import independent
+from tests.protocol.make_vectors import FOLDER, vectors
+
+
+def load(name: str) -> Any:
+    return json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+
+
+KEYS = {key["name"]: bytes.fromhex(key["public"]) for key in load("keys")}
+
+
+def test_our_code_still_makes_the_vectors() -> None:
+    """Where this fails, the protocol has changed: that needs a new version, not new vectors."""
+    stored = {path.name: path.read_text("utf-8") for path in FOLDER.iterdir()}
+    assert stored == vectors()
+
+
+@pytest.mark.parametrize("vector", load("ops"), ids=lambda vector: vector["op"]["seq"])
+def test_op_by_another_implementation(vector: dict[str, Any]) -> None:
+    raw = independent.op_bytes(vector["op"])
+    digest = hashlib.sha256(raw).digest()
+    assert (raw.hex(), digest.hex()) == (vector["bytes"], vector["hash"])
+    independent.check_signature(KEYS["box signs"], digest, bytes.fromhex(vector["signature"]))
+
+
+def test_ops_form_a_chain() -> None:
+    held = [GENESIS.hex(), *(vector["hash"] for vector in load("ops"))]
+    assert [vector["op"]["prev"] for vector in load("ops")] == held[:-1]
+
+
+@pytest.mark.parametrize("vector", load("messages"), ids=lambda vector: vector["name"])
+def test_message_by_both(vector: dict[str, Any]) -> None:
+    raw = bytes.fromhex(vector["bytes"])
+    kind = getattr(messages, vector["kind"])
+    ours = messages.from_wire(zlib.compress(raw), kind)
+    assert encode(ours) == raw
+    assert messages.from_wire(messages.to_wire(ours), kind) == ours
+    theirs = independent.pack(independent.unpack(raw))  # names in another order, which does not matter
+    assert messages.from_wire(zlib.compress(theirs), kind) == ours
+
+
+def test_batch_by_another_implementation() -> None:
+    ops = [bytes.fromhex(vector["bytes"]) for vector in load("ops")]
+    sent = {vector["name"]: independent.unpack(bytes.fromhex(vector["bytes"])) for vector in load("messages")}
+    for name, expected in (("all five ops", ops), ("the last two ops", ops[3:])):
+        batch = sent[name]["batch"]
+        assert independent.batch_ops(batch) == expected
+        independent.check_signature(KEYS["box signs"], hashlib.sha256(expected[-1]).digest(), batch[-1])
+
+
+@pytest.mark.parametrize("vector", load("refused"), ids=lambda vector: vector["why"])
+def test_what_a_hub_refuses(vector: dict[str, Any]) -> None:
+    """The hub holds the first three ops."""
+    held = [GENESIS, *(bytes.fromhex(each["hash"]) for each in load("ops")[:3])]
+    node, raw = UUID(load("ops")[0]["op"]["node"]), bytes.fromhex(vector["bytes"])
+
+    def take_in() -> None:
+        batch = hub.read_exchange(zlib.compress(raw), node).batch
+        assert batch
+        hub.accept(batch, VerifyKey(KEYS["box signs"]), acked=3, held=held[hub.joint(batch, 3)], stamp=0, now_ms=0)
+
+    with pytest.raises(QurbaniError) as refused:
+        take_in()
+    assert refused.value.code == vector["code"]
+
+
+@pytest.mark.parametrize("vector", load("merges"), ids=lambda vector: vector["name"])
+def test_merge_by_both_in_any_order(vector: dict[str, Any]) -> None:
+    ops = [Op(UUID(op["node"]), 1, op["hlc"], op["entity"], UUID(int=1), op["patch"], "box", GENESIS)
+           for op in vector["ops"]]
+    for order in permutations(ops):
+        record: dict[str, merge.Cell] = {}
+        for op in order:
+            record = merge.merge(record, op).record
+        assert json.loads(msgspec.json.encode(record)) == vector["record"]
+    assert independent.merge(FIELDS[ops[0].entity], vector["ops"]) == vector["record"]
+
+
+def test_stamps_by_their_definition() -> None:
+    limit = hlc.MAX_LEAD_MS
+    cases = load("stamps")
+    for case in cases["pack"]:
+        assert case["stamp"] == case["ms"] * 65_536 + case["counter"]
+        assert hlc.unpack(case["stamp"]) == (case["ms"], case["counter"])
+    for case in cases["tick"]:
+        assert case["stamp"] == max(case["last"] + 1, case["now_ms"] * 65_536)
+    for case in cases["admit"]:
+        assert case["stamp"] == max(case["last"] + 1, min(case["own"], (case["now_ms"] + limit) * 65_536))
+
+
+@pytest.mark.parametrize("vector", load("enrolments"), ids=lambda vector: vector["code"])
+def test_codes_by_their_definition(vector: dict[str, Any]) -> None:
+    crockford, rfc4648 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+    tidy = base64.b32encode(bytes.fromhex(vector["entropy"])).decode().translate(str.maketrans(rfc4648, crockford))
+    assert vector["tidy"] == tidy == enrolment.tidy_code(vector["code"])
+    assert vector["code"].split("-") == [tidy[i : i + 4] for i in range(0, 16, 4)]
+
+
+def test_enrolment_by_another_implementation() -> None:
+    (sent,) = (vector for vector in load("messages") if vector["kind"] == "Enrol")
+    message = independent.unpack(bytes.fromhex(sent["bytes"]))
+    bound = independent.pack([message[name] for name in ("code", "sign_key", "seal_key", "name")])
+    Ed25519PublicKey.from_public_bytes(message["sign_key"]).verify(message["proof"], b"qurbani/enrol/1\0" + bound)
+
+
+@pytest.mark.parametrize("vector", load("assertions"), ids=["box"])
+def test_assertion_by_another_implementation(vector: dict[str, Any]) -> None:
+    signed, _, signature = vector["assertion"].rpartition(".")
+    Ed25519PublicKey.from_public_bytes(KEYS["box signs"]).verify(_base64(signature), signed.encode())
+    header, claims = (json.loads(_base64(part)) for part in signed.split("."))
+    assert header == {"alg": "EdDSA", "typ": "client-authentication+jwt"}
+    second = vector["now_ms"] // 1000
+    assert claims == {"iss": vector["node"], "sub": vector["node"], "aud": vector["aud"], "iat": second,
+                      "exp": second + 30, "jti": vector["jti"]}
+    assert vector["aud"] == "urn:qurbani:hub:" + hashlib.sha256(KEYS["hub signs"]).hexdigest()[:16]
+    assert tokens.from_form(vector["form"].encode()) == vector["assertion"]
+    tokens.verify(vector["assertion"], UUID(vector["node"]), VerifyKey(KEYS["box signs"]), vector["aud"],
+                  now_ms=vector["now_ms"])
+
+
+def _base64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
