@@ -52,9 +52,9 @@ class TfliteDetector:
         self._interpreter.invoke()
         outputs = [_numbers(self._interpreter.get_tensor(detail["index"]), detail) for detail in self._outputs]
         boxes, scores = self._decode(outputs, self._entry.input, self._entry.output)
-        groups: Floats = np.minimum(scores @ self._weights, np.float32(1))
+        groups = np.minimum(scores @ self._weights, 1)
         height, width = picture.shape[:2]
-        corners = np.clip(boxes / np.array([width, height, width, height], np.float32), 0, 1)
+        corners: Floats = np.clip(boxes / np.array([width, height, width, height], np.float32), 0, 1)
         return [box for column in range(len(GROUPS)) for box in self._boxes(corners, scores, groups[:, column], column)]
 
     def _prepared(self, picture: NDArray[np.uint8]) -> NDArray[Any]:
@@ -77,10 +77,9 @@ class TfliteDetector:
         best = best[group[best] >= self.rule.thresholds[name].absent]
         kept = best[suppressed(corners[best], group[best], self._entry.output.overlap)]
         labels = np.argmax(scores[kept] * self._weights[:, column], axis=1)
-        return [
-            Box(name, self._entry.output.labels[label], round(float(group[at]), 3), *np.round(corners[at], 3).tolist())
-            for at, label in zip(kept, labels, strict=True)
-        ]
+        numbers = np.column_stack([group[kept], corners[kept]]).astype(float).round(3).tolist()
+        names = (self._entry.output.labels[label] for label in labels)
+        return [Box(name, label, *row) for label, row in zip(names, numbers, strict=True)]
 
 
 def _weights(entry: DetectorEntry) -> Floats:

@@ -1,0 +1,230 @@
+"""``qurbani evidence``: check a video, or run one stage of the check alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from models_tflite.detector import TfliteDetector
+from models_tflite.loader import load_detector, load_transcriber
+from models_tflite.store import Store
+from shared.domain.verdict import Claim, Frame, ShareMatch, Verdict, Word, hint
+from shared.errors import QurbaniError
+from shared.evidence import names, pipeline, sandbox
+from shared.evidence.decode import Event, Problem
+from shared.evidence.frames import Fit, Picture
+from shared.evidence.media import Probe
+from shared.evidence.scene import look
+from shared.evidence.sound import Sound
+from shared.evidence.speech import Hearing, Silence, hear
+
+app = typer.Typer(help="Check a video, or run one stage of the check alone.", no_args_is_help=True)
+
+EXIT = {"authentic": 0, "review": 3, "rejected": 4}
+
+Video = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The video file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to read.")]
+Names = Annotated[list[str], typer.Option("--name", help="A name that must be said; once for each share.")]
+Cohort = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="The other names of the site: JSON, or one name a line."),
+]
+Engine = Annotated[str, typer.Option(help="vosk or whisper; else the best that is here.")]
+ModelName = Annotated[str, typer.Option("--model", help="The recogniser, as `qurbani models list` names it.")]
+DetectorName = Annotated[str, typer.Option("--detector", help="The detector, as `qurbani models list` names it.")]
+Language = Annotated[str, typer.Option(help="The language spoken at the site (ISO 639-1: ar, fr, en, ...).")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads for each model.")]
+
+
+@app.command()
+def validate(
+    video: Video,
+    name: Names,
+    cohort: Cohort = None,
+    engine: Engine = "",
+    model: ModelName = "",
+    detector: DetectorName = "",
+    language: Language = "",
+    threads: Threads = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Whether VIDEO shows a sacrifice and every name is said.
+
+    Exit code 0: authentic. 3: review, something could not be checked. 4: rejected, it was checked and is not so.
+    """
+    store = Store.from_environ(os.environ)
+    with _progress("detect", "transcribe") as told:
+        verdict = pipeline.validate(
+            video,
+            [Claim(text) for text in name],
+            read_cohort(cohort) if cohort else (),
+            detector=load_detector(store, detector, threads),
+            transcriber=load_transcriber(store, engine, model, language, threads),
+            spoken=(language,) if language else (),
+            progress=told,
+        )
+    if as_json:
+        hints = [hint(reason) for reason in verdict.reasons]
+        typer.echo(msgspec.json.encode(msgspec.to_builtins(verdict) | {"hints": hints}))
+    else:
+        _show(video, verdict)
+    raise typer.Exit(EXIT[verdict.outcome])
+
+
+@app.command()
+def probe(video: Video, as_json: AsJson = False) -> None:
+    """What the file says of itself: container, length, picture, sound."""
+    found = next(event for event in _events(video, None) if isinstance(event, Probe))
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+        return
+    for field, value in msgspec.structs.asdict(found).items():
+        typer.echo(f"{field:<10} {value}")
+
+
+@app.command()
+def sample(video: Video, as_json: AsJson = False) -> None:
+    """The times at which a picture is taken, in seconds."""
+    small = Fit(64, 64, "rgb24")
+    times = [round(event.time, 3) for event in _events(video, small) if isinstance(event, Picture)]
+    typer.echo(msgspec.json.encode(times) if as_json else "\n".join(map(str, times)))
+
+
+@app.command()
+def detect(video: Video, detector: DetectorName = "", threads: Threads = 1, as_json: AsJson = False) -> None:
+    """What is seen in each picture, with boxes in the JSON."""
+    model = _detector(detector, threads)
+    frames = [look(event, model) for event in _events(video, model.fit) if isinstance(event, Picture)]
+    if as_json:
+        typer.echo(msgspec.json.encode(frames))
+    else:
+        Console().print(_frames(frames))
+
+
+@app.command()
+def transcribe(
+    video: Video,
+    engine: Engine = "",
+    model: ModelName = "",
+    language: Language = "",
+    threads: Threads = 1,
+    as_json: AsJson = False,
+) -> None:
+    """The words that are said, with times and confidence."""
+    transcriber = load_transcriber(Store.from_environ(os.environ), engine, model, language, threads)
+    if transcriber is None:
+        raise QurbaniError("no_model", "there is no recogniser here")
+    with _progress("transcribe") as told:
+        pieces = [event.samples() for event in _events(video, None) if isinstance(event, Sound)]
+        hearing = hear(pieces, transcriber, lambda done: told("transcribe", done))
+    if as_json:
+        typer.echo(msgspec.json.encode(hearing))
+    else:
+        _show_words(hearing)
+
+
+@app.command()
+def match(
+    words: Annotated[str, typer.Argument(help="What was said, as a recogniser writes it.")],
+    name: Names,
+    cohort: Cohort = None,
+    as_json: AsJson = False,
+) -> None:
+    """Whether the names are among the WORDS, by their sound."""
+    said = [Word(text, float(at), float(at + 1), 1.0) for at, text in enumerate(words.split())]
+    shares = names.match(said, [Claim(text) for text in name], read_cohort(cohort) if cohort else ())
+    if as_json:
+        typer.echo(msgspec.json.encode(shares))
+    else:
+        Console().print(_shares(shares))
+
+
+def read_cohort(path: Path) -> list[Claim]:
+    """The names of the site: a JSON list of names or of ``{name, spellings, order}``, or one name a line."""
+    text = path.read_text()
+    if not text.lstrip().startswith("["):
+        return [Claim(line.strip()) for line in text.splitlines() if line.strip()]
+    try:
+        rows = msgspec.json.decode(text, type=list[str | Claim])
+    except msgspec.MsgspecError as error:
+        raise QurbaniError("bad_input", f"{path.name}: {error}") from error
+    return [Claim(row) if isinstance(row, str) else row for row in rows]
+
+
+def _events(video: Path, fit: Fit | None) -> Iterator[Event]:
+    """The events of the video; a problem with it is an error here, after all that could be read."""
+    problem = None
+    for event in sandbox.decode(video, fit):
+        if isinstance(event, Problem):
+            problem = problem or event
+        else:
+            yield event
+    if problem:
+        raise QurbaniError(problem.code, problem.detail)
+
+
+def _detector(name: str, threads: int) -> TfliteDetector:
+    detector = load_detector(Store.from_environ(os.environ), name, threads)
+    if detector is None:
+        raise QurbaniError("no_model", "there is no detector here")
+    return detector
+
+
+@contextmanager
+def _progress(*stages: str) -> Iterator[pipeline.Progress]:
+    """A bar for each stage, on a terminal only."""
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
+        tasks = {stage: bars.add_task(stage, total=1.0) for stage in stages}
+        yield lambda stage, done: bars.update(tasks[stage], completed=done)
+
+
+def _show(video: Path, verdict: Verdict) -> None:
+    console = Console()
+    console.print(f"[bold]{verdict.outcome}[/]  {video.name}, {verdict.seconds:.0f} s")
+    for reason in verdict.reasons:
+        console.print(f"  {reason.code}: {hint(reason)}", markup=False, soft_wrap=True)
+    if verdict.detector:
+        console.print(f"\n{verdict.together} of {verdict.sampled} pictures show all three ({verdict.detector.name})")
+        console.print(_frames(verdict.frames))
+    if verdict.recogniser:
+        said = " ".join(word.text for word in verdict.words)
+        console.print(f"\nheard by {verdict.recogniser.name}: {said}", markup=False, soft_wrap=True)
+    if verdict.shares:
+        console.print(_shares(verdict.shares))
+
+
+def _frames(frames: Sequence[Frame]) -> Table:
+    table = Table("second", "person", "animal", "knife", box=None)
+    for frame in frames:
+        table.add_row(f"{frame.time:.1f}", *(f"{score:.2f}" for score in (frame.person, frame.animal, frame.knife)))
+    return table
+
+
+def _shares(shares: Sequence[ShareMatch]) -> Table:
+    table = Table("name", "", "score", "said", "at second", "rather", box=None)
+    for share in shares:
+        at = f"{share.start:.1f}" if share.said else ""
+        table.add_row(share.name, share.heard, f"{share.score:.2f}", share.said, at, share.which)
+    return table
+
+
+def _show_words(hearing: Hearing) -> None:
+    if hearing.silence:
+        silence: dict[Silence, str] = {
+            "no_sound": "there is no sound",
+            "muted": "there is only silence",
+            "no_speech": "nobody speaks",
+        }
+        typer.echo(silence[hearing.silence])
+    for word in hearing.words:
+        typer.echo(f"{word.start:7.2f} {word.end:7.2f}  {word.confidence:.2f}  {word.text}")
