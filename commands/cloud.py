@@ -26,8 +26,8 @@ Services = Annotated[str, typer.Option(help="Only these services, separated by c
 ALL = ",".join(main.SERVICES)
 
 
-@app.command()
-def up() -> None:
+@app.command("run")
+def run_all() -> None:
     """Everything in one process, migrated first: for small installations. Until SIGTERM."""
     asyncio.run(migrations.migrate(load()))
     _run(main.serve, main.consume, main.work, services=ALL)

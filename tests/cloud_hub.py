@@ -1,0 +1,236 @@
+"""The hub itself: the real application behind a real port, on a database of its own; and the people who use it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import uvicorn
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud import main
+from cloud.alembic.migrations import migrate
+from cloud.platform.core import Platform, opened
+from cloud.platform.settings import Settings
+from demo.servers import Room
+from shared import settings
+from shared.clock import Clock
+from shared.crypto import SigningKey, UnsealKey, VerifyKey
+from shared.ids import new_id
+from sync import enrolment
+from sync.calls import Call, Reply, drive
+from sync.messages import Enrolled
+from sync.ports import Position
+from sync.session import Identity, Session, enrol
+from tests.unit.sync import world
+from tests.unit.sync.chains import Chain
+
+ADMIN = "admin@example.org"
+
+
+def hub_settings(room: Room, data: Path, **more: str) -> Settings:
+    """The settings of a hub that lives in ``room`` and keeps its files under ``data``."""
+    quick = {"QURBANI_SWEEP_S": "0.5", "QURBANI_DATA": str(data)}
+    return settings.load(Settings, room.environ() | quick | more)
+
+
+class Person:
+    """A client of the hub's API with an account."""
+
+    def __init__(self, http: httpx.Client, id: str = "", email: str = "", password: str = "") -> None:
+        self.http, self.id, self.email, self.password = http, id, email, password
+
+    def ask(self, method: str, path: str, body: Any = None, *, status: int | None = None) -> Any:
+        """The JSON of the answer, which has ``status``, or else is a success."""
+        answer = self.http.request(method, path, json=body)
+        assert answer.status_code == status if status else answer.is_success, (answer.status_code, answer.text)
+        return answer.json() if answer.content else None
+
+    def get(self, path: str, **expect: Any) -> Any:
+        return self.ask("GET", path, **expect)
+
+    def post(self, path: str, body: Any = None, **expect: Any) -> Any:
+        return self.ask("POST", path, body, **expect)
+
+
+class CloudHub:
+    """A running hub. Its thread has an event loop of its own; :meth:`sql` and :meth:`run` bring work there."""
+
+    def __init__(self, url: str, platform: Platform, loop: asyncio.AbstractEventLoop, password: str) -> None:
+        self.url = url
+        self.platform = platform
+        self._loop = loop
+        self._clients: list[httpx.Client] = []
+        self.stranger = Person(self.client())
+        self.admin = self.sign_in(ADMIN, password)
+
+    def client(self, **headers: str) -> httpx.Client:
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        self._clients.append(client)
+        return client
+
+    def sign_in(self, email: str, password: str) -> Person:
+        tokens = self.stranger.post("/api/v1/auth/sign-in", {"email": email, "password": password})
+        bearer = self.client(authorization=f"Bearer {tokens['access_token']}")
+        who = Person(bearer, email=email, password=password)
+        who.id = who.get("/api/v1/auth/me")["id"]
+        return who
+
+    def donor(self, name: str = "Amina Haddad", language: str = "fr") -> Person:
+        email, password = f"{secrets.token_hex(6)}@example.org", secrets.token_urlsafe(15)
+        account = {"name": name, "email": email, "password": password, "language": language}
+        self.stranger.post("/api/v1/donors", account)
+        return self.sign_in(email, password)
+
+    def site(self, **animals: str) -> str:
+        """A new site with these animals, tag to species; its id."""
+        name = f"Site {secrets.token_hex(4)}"
+        site = self.admin.post("/api/v1/sites", {"name": name, "timezone": "Africa/Algiers", "languages": ["ar"]})
+        for tag, species in animals.items():
+            self.admin.post(f"/api/v1/sites/{site['id']}/animals", {"tag": tag, "species": species})
+        return str(site["id"])
+
+    def paid_order(self, donor: Person, species: str, *names: str) -> dict[str, Any]:
+        shares = [{"name": name, "language": "ar"} for name in names]
+        order = donor.post("/api/v1/orders", {"species": species, "shares": shares})
+        payment = {"key": secrets.token_hex(8), "minor": 25_000, "currency": "EUR", "method": "cash"}
+        paid: dict[str, Any] = self.admin.post(f"/api/v1/orders/{order['id']}/payments", payment)
+        return paid
+
+    def allocated_order(self, donor: Person, site: str, species: str, *names: str) -> dict[str, Any]:
+        """The order, and under ``animals`` what its shares are on."""
+        order = self.paid_order(donor, species, *names)
+        order["animals"] = self.admin.post(f"/api/v1/orders/{order['id']}/allocate", {"site_id": site})
+        return order
+
+    def box(self, site: str) -> Box:
+        """A box, enrolled at a site."""
+        code = self.admin.post(f"/api/v1/sites/{site}/enrolment-codes")["code"]
+        key = SigningKey.generate()
+        message = enrolment.enrol(code, key, UnsealKey.generate().public, "a box")
+        enrolled = drive(enrol(message), self.send)
+        return Box(self, key, enrolled)
+
+    def send(self, call: Call) -> Reply:
+        """One call of the sync protocol, over HTTP."""
+        answer = self.stranger.http.request(call.method, call.path, headers=call.headers, content=call.body)
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Reply(answer.status_code, headers, answer.content)
+
+    def run(self, work: Callable[[AsyncSession], Any]) -> Any:
+        """What ``work(session)``, a coroutine, returns; in one transaction, committed."""
+
+        async def inside() -> Any:
+            async with self.platform.database.begin() as session:
+                return await work(session)
+
+        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(30)
+
+    def sql(self, query: str, **parameters: Any) -> list[Any]:
+        """The rows of a query; of those with one column, the values."""
+
+        async def ask(session: AsyncSession) -> list[Any]:
+            rows = (await session.execute(text(query), parameters)).all()
+            return [row[0] if len(row) == 1 else tuple(row) for row in rows]
+
+        found: list[Any] = self.run(ask)
+        return found
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+
+class Box(world.Box):
+    """A box of the protocol's tests with an identity at a real hub."""
+
+    def __init__(self, hub: CloudHub, key: SigningKey, enrolled: Enrolled) -> None:
+        super().__init__(hub.platform.clock, Chain(enrolled.node, key))  # type: ignore[arg-type]
+        self.hub = hub
+        self.node, self.site = enrolled.node, enrolled.site
+        self.identity = Identity(enrolled.node, key, VerifyKey(enrolled.hub_sign_key))
+        self.session = Session(self.identity, self, self, hub.platform.clock, new_id)
+
+    def write(self, entity: str, key: UUID, patch: dict[str, Any]) -> Any:
+        return self.chain.write(entity, key, patch, hlc=self._tick())
+
+    def _tick(self) -> int:
+        self.stamp += 1
+        return self.stamp
+
+    def position(self) -> Position:
+        return Position(self.node, len(self.chain.ops), self.acked, self.cursor)
+
+    def sync(self) -> None:
+        """Exchange everything, and send the blobs."""
+        drive(self.session.run(), self.hub.send)
+
+    def told(self, entity: str) -> Mapping[UUID, Mapping[str, Any]]:
+        """The records of an entity that the hub has told this box."""
+        return {key: fields for (kind, key), fields in self.records.items() if kind == entity}
+
+
+@contextmanager
+def running(chosen: Settings, *programs: main.Program, clock: Clock | None = None) -> Iterator[CloudHub]:
+    """A migrated hub that answers HTTP, with these programs beside it (``main.consume``, ``main.work``)."""
+    asyncio.run(migrate(chosen))
+    password = asyncio.run(main.create_admin(chosen, ADMIN))
+    started: Future[tuple[str, Platform, asyncio.AbstractEventLoop]] = Future()
+    stop = asyncio.Event()
+
+    async def live() -> None:
+        async with opened(chosen, clock) as platform, _served(platform) as url, _beside(programs, platform):
+            started.set_result((url, platform, asyncio.get_running_loop()))
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(live())
+        except BaseException as error:
+            started.set_exception(error)
+
+    thread = threading.Thread(target=run, name="hub", daemon=True)
+    thread.start()
+    url, platform, loop = started.result(30)
+    hub = CloudHub(url, platform, loop, password)
+    try:
+        yield hub
+    finally:
+        hub.close()
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+
+
+@asynccontextmanager
+async def _served(platform: Platform) -> AsyncIterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(main.web(platform), log_config=None, access_log=False))
+        serving = asyncio.create_task(server.serve([listening]))
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving
+
+
+@asynccontextmanager
+async def _beside(programs: Sequence[main.Program], platform: Platform) -> AsyncIterator[None]:
+    tasks = [asyncio.ensure_future(program(platform, main.SERVICES)) for program in programs]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
