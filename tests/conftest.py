@@ -99,7 +99,7 @@ def mqtt_prefix(servers: Servers) -> str:
 
 def _forbid_network() -> None:
     """Make every attempt fail to reach another machine, except the servers that ``QURBANI_*`` names."""
-    allowed = {"localhost", "", None} | _foreign_hosts()
+    allowed = {"localhost", socket.gethostname(), "", None} | _foreign_hosts()
 
     def check(event: str, arguments: tuple[Any, ...]) -> None:
         if event in ("socket.getaddrinfo", "socket.gethostbyname"):

@@ -36,7 +36,10 @@ class Port:
         self._socket.bind((HOST, 0))
         self.number: int = self._socket.getsockname()[1]
         if sys.platform != "linux":
-            self._socket.close()
+            self.close()
+
+    def close(self) -> None:
+        self._socket.close()
 
     def connect(self) -> socket.socket:
         """A connection to the server on this port."""
