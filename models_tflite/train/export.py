@@ -22,7 +22,7 @@ from models_tflite.train.tflite import Writer
 from models_tflite.train.trace import Trace, deployed
 
 NAME = "qurbani_scene"
-CALIBRATION_IMAGES = 160
+CALIBRATION_IMAGES = 80
 STORED_IMAGES = 3
 
 

@@ -40,10 +40,9 @@ WARM_UP = 300  # steps
 WEIGHT_DECAY = 0.02
 AVERAGE_DECAY = 0.9995
 LEAST_STRENGTH = 0.3  # of the distortions and collages at the end of the run; they fade from 1
-SMALL_UNTIL = 0.5  # the share of the run that sees smaller pictures, which take less time
-STEADY_FROM = 0.9  # the share of the run after which all pictures are of the size at run time
-CHECK_EVERY = 1000  # steps
-SAVE_EVERY = 250
+SMALL_UNTIL = 0.8  # the share of the run that sees smaller pictures, which take less time
+CHECK_EVERY = 2500  # steps
+SAVE_EVERY = 100
 SCORE_FLOOR = 0.02
 SUPPRESSION = 0.6
 
@@ -138,10 +137,7 @@ class Run:
 
     def _batch(self, step: int, share: float) -> tuple[Tensor, Labels]:
         rng = np.random.default_rng([self.recipe.seed, step])
-        if share < SMALL_UNTIL:
-            smaller = int(rng.integers(1, 4))
-        else:
-            smaller = int(rng.integers(-1, 2)) if share < STEADY_FROM else 0
+        smaller = int(rng.integers(1, 4)) if share < SMALL_UNTIL else 0
         strength = 1 - (1 - LEAST_STRENGTH) * share
         size = self.recipe.size - 32 * smaller
         return collate([self.augmenter.draw(size, rng, strength) for _ in range(BATCH)])
