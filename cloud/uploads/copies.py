@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from cloud.storage.port import Store
+from cloud.storage.service import Store
 from cloud.uploads.schemas import Copy, Video
 from shared.crypto import UnsealKey
 from shared.errors import QurbaniError

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, tzinfo
-from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +12,11 @@ from babel.lists import format_list
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from shared.pages.assets import asset
 from shared.pages.catalogue import translations
 from shared.pages.languages import LANGUAGES, direction
 
-HERE = Path(__file__).parent
-ASSETS = HERE / "assets"
-ASSETS_URL = "/assets"
+SHARED = Path(__file__).parent / "templates"
 
 # Unicode 6.3: what is between them keeps its own direction and disturbs nothing around it. HTML has <bdi>.
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
@@ -34,7 +31,7 @@ class Look:
     """
 
     def __init__(self, *folders: Path) -> None:
-        loader = ChoiceLoader([FileSystemLoader(folder) for folder in (*folders, HERE / "templates")])
+        loader = ChoiceLoader([FileSystemLoader(folder) for folder in (*folders, SHARED)])
         self._environments = {language: _environment(loader, language) for language in LANGUAGES}
 
     def render(self, template: str, language: str, **facts: Any) -> str:
@@ -60,13 +57,6 @@ def _environment(loader: ChoiceLoader, language: str) -> Environment:
     }
     environment.filters |= {"bdi": bdi, "isolate": isolate, "position": position, **_of(language)}
     return environment
-
-
-@cache
-def asset(name: str) -> str:
-    """The address of a file in ``assets``. It changes with the content, so browsers may keep the file for good."""
-    version = sha256((ASSETS / name).read_bytes()).hexdigest()[:12]
-    return f"{ASSETS_URL}/{name}?v={version}"
 
 
 def bdi(text: str) -> Markup:

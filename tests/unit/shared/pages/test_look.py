@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from jinja2 import UndefinedError
 
-from shared.pages.look import ASSETS, Look, asset
+from shared.pages.assets import FOLDER, asset
+from shared.pages.look import Look
 
 NOON = datetime(2026, 5, 27, 12, 5, tzinfo=UTC)
 NOUAKCHOTT, JAKARTA = ZoneInfo("Africa/Nouakchott"), ZoneInfo("Asia/Jakarta")
@@ -68,10 +69,10 @@ def test_an_asset_has_a_new_address_when_it_changes() -> None:
 
 def test_the_stylesheet_knows_no_left_and_no_right() -> None:
     physical = re.compile(r"(?<![-\w])(margin|padding|border|inset)?-?(left|right)\s*:|text-align:\s*(left|right)")
-    assert physical.findall((ASSETS / "look.css").read_text()) == []
+    assert physical.findall((FOLDER / "look.css").read_text()) == []
 
 
 def test_every_colour_and_size_comes_from_the_tokens() -> None:
-    used = set(re.findall(r"var\((--[\w-]+)\)", (ASSETS / "look.css").read_text()))
-    defined = set(re.findall(r"(--[\w-]+):", (ASSETS / "tokens.css").read_text()))
+    used = set(re.findall(r"var\((--[\w-]+)\)", (FOLDER / "look.css").read_text()))
+    defined = set(re.findall(r"(--[\w-]+):", (FOLDER / "tokens.css").read_text()))
     assert used <= defined

@@ -1,0 +1,107 @@
+"""A sacrifice on film: an order allocated at a site, a box there, its video sealed and its verdict ready to be told."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from demo import clips
+from shared.crypto import SealKey
+from shared.domain.verdict import Frame, Outcome, Reason, ShareMatch, Verdict
+from shared.ids import new_id
+from shared.sealed import Sealer
+from tests.cloud_hub import Box, CloudHub, Person
+
+CLOCK = {"wall_ms": 1_780_000_000_000, "mono_ms": 60_000, "boot": "boot-0"}
+
+
+@cache
+def clip(seed: int = 1, seconds: int = 1) -> bytes:
+    """A small real video."""
+    with TemporaryDirectory() as folder:
+        return clips.make(Path(folder) / "clip.mp4", seconds=seconds, seed=seed).read_bytes()
+
+
+def seal(content: bytes, *recipients: SealKey) -> bytes:
+    sealed = io.BytesIO()
+    sealer = Sealer.begin(sealed.write, recipients)
+    sealer.write(content)
+    sealer.finish()
+    return sealed.getvalue()
+
+
+class Filmed:
+    """What a box has recorded of one animal; :meth:`tell` and :meth:`send` let the hub know, in any order."""
+
+    def __init__(self, hub: CloudHub, *names: str, species: str = "sheep", language: str = "fr",
+                 content: bytes | None = None) -> None:
+        self.hub = hub
+        self.names = names
+        self.site = hub.site(A1=species)
+        self.donor: Person = hub.donor(language=language)
+        self.order: dict[str, Any] = hub.allocated_order(self.donor, self.site, species, *names)
+        self.box: Box = hub.box(self.site)
+        self.sacrifice, self.video, self.verdict = new_id(), new_id(), new_id()
+        self.content = clip() if content is None else content
+        self.sealed = seal(self.content, hub.platform.keys.unseal.public)
+
+    @property
+    def order_id(self) -> str:
+        return str(self.order["id"])
+
+    def tell(self, **changed: Any) -> None:
+        """The ops of the sacrifice and its video; ``changed`` fields of the video are as given."""
+        self.box.write("sacrifice", self.sacrifice, {
+            "site_id": self.site, "animal_id": self.order["animals"][0]["id"], "executor_id": str(new_id()),
+            "opened": CLOCK, "state": "recorded",
+        })  # fmt: skip
+        self.box.write("video", self.video, {
+            "sacrifice_id": str(self.sacrifice), "sha256": hashlib.sha256(self.content).hexdigest(),
+            "size": len(self.content), "blob_id": hashlib.sha256(self.sealed).hexdigest(),
+            "blob_size": len(self.sealed), "media_type": "video/mp4", "captured": CLOCK, **changed,
+        })  # fmt: skip
+        self.box.sync()
+
+    def send(self) -> None:
+        """The sealed video, over tus."""
+        self.box.seal(self.sealed)
+        self.box.sync()
+
+    def judge(self, outcome: Outcome = "authentic", *, heard: tuple[str, ...] | None = None) -> None:
+        """The op of the verdict. An authentic one has heard all the names, or those that are given."""
+        names = self.names if heard is None else heard
+        body = Verdict(
+            outcome=outcome,
+            code="1",
+            reasons=() if outcome == "authentic" else (Reason("no_knife"),),
+            shares=tuple(ShareMatch(name, "heard", 0.95, start=1.5 + 3 * at) for at, name in enumerate(names)),
+            frames=(Frame(1.0, 0.9, 0.8, 0.7),),
+            sampled=2,
+            together=2,
+        )
+        fields = {"video_id": str(self.video), "outcome": outcome, "body": msgspec.to_builtins(body)}
+        self.box.write("verdict", self.verdict, fields)
+        self.box.sync()
+
+    def state(self) -> str:
+        """How far the hub is with the video."""
+        return str(self.hub.sql("SELECT state FROM uploads.videos WHERE id = :id", id=self.video)[0])
+
+    def order_state(self) -> str:
+        return str(self.hub.admin.get(f"/api/v1/orders/{self.order_id}")["state"])
+
+    def events(self, topic: str) -> int:
+        """How many events of a topic were published about this video."""
+        about = "convert_from(body, 'UTF8')::json->'data'->>'video_id' = :id"
+        query = f"SELECT count(*) FROM platform.outbox WHERE topic = :topic AND {about}"
+        return int(self.hub.sql(query, topic=topic, id=str(self.video))[0])
+
+    def url(self, variant: str = "compressed", video: UUID | None = None) -> str:
+        return f"/api/v1/videos/{video or self.video}/{variant}"
