@@ -100,6 +100,14 @@ def test_long_stories(block: int) -> None:
         story(World(faults), steps)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(10))
+def test_many_long_stories(block: int) -> None:
+    for seed in range(1_000 + block * 300, 1_300 + block * 300):
+        steps, faults = random_story(seed)
+        story(World(faults), steps)
+
+
 class SaysSentTooEarly(Session):
     """Planted: a blob counts as sent when its upload begins."""
 
