@@ -1,10 +1,13 @@
-"""Files appear whole or not at all: write beside the target, flush, rename, flush the folder."""
+"""Files that tell the truth after a power cut: whole ones, and ones that grow up to a known place."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterable
 from pathlib import Path
+
+from shared.errors import QurbaniError
 
 
 def write_whole(target: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> None:
@@ -34,3 +37,57 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+class AppendFile:
+    """A file that grows at its end, by one writer at a time; what was written counts from the next :meth:`sync`.
+
+    After an ``OSError`` (no room, a failed flush) nothing since the last sync may be trusted, as the kernel
+    may have dropped it: :meth:`discard` cuts it off, so that it is written anew and not flushed again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or create ``path``. Raises ``locked`` while another process has it open this way."""
+        self.path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._fd)
+            raise QurbaniError("locked", f"{path.name} is being written by another process") from error
+        self.size = os.fstat(self._fd).st_size
+        self._durable: int | None = None  # until the first sync nobody knows
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        view = memoryview(data)
+        while len(view):
+            written = os.write(self._fd, view)
+            self.size += written
+            view = view[written:]
+
+    def sync(self) -> None:
+        """Return when all of the file, and its name, is on the disk."""
+        if self._durable is None:
+            os.fsync(self._fd)
+            sync_folder(self.path.parent)
+        elif self._durable != self.size:
+            os.fdatasync(self._fd)
+        self._durable = self.size
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self._fd, size)
+        self.size = size
+        if self._durable is not None:
+            self._durable = min(self._durable, size)
+
+    def discard(self) -> None:
+        """Go back to what the last sync made durable, and close."""
+        try:
+            if self._durable is not None:
+                os.ftruncate(self._fd, self._durable)
+                os.fsync(self._fd)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        os.close(self._fd)

@@ -42,11 +42,13 @@ def as_qurbani_error(error: Exception) -> QurbaniError:
 def problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """The answer to a request that failed with ``error``, and a log line when it is our fault."""
     ours = as_qurbani_error(error)
-    if ours.kind.status >= 500:
-        _log.error("request_failed", code=ours.code, method=request.method, path=request.url.path, exc_info=error)
     if ours.kind.status == 500:
+        _log.error("request_failed", code=ours.code, method=request.method, path=request.url.path, exc_info=error)
         # Whatever the detail says was written for the log; a stranger learns the code only.
         ours = QurbaniError(ours.code)
+    elif ours.kind.status > 500:
+        _log.warning("request_refused", code=ours.code, method=request.method, path=request.url.path,
+                     detail=ours.detail)
     return Response(ours.problem(), status_code=ours.kind.status, media_type=MEDIA_TYPE,
                     headers=_headers(error, ours))
 

@@ -105,7 +105,13 @@ def test_bad_input_names_the_field(client: TestClient[Litestar]) -> None:
 def test_unrouted_addresses_and_head_requests_answer_the_same_way(client: TestClient[Litestar]) -> None:
     assert problem(client.get("/nowhere"))["code"] == "not_found"
     assert client.head("/nowhere").status_code == 404
-    assert problem(client.get("/raise/down"))["code"] == "unavailable"
+
+
+def test_what_is_only_away_for_now_is_logged_without_a_traceback(client: TestClient[Litestar]) -> None:
+    with capture_logs() as logs:
+        assert problem(client.get("/raise/down"))["code"] == "unavailable"
+    assert [(line["event"], line["detail"]) for line in logs] == [("request_refused", "redis is away")]
+    assert "exc_info" not in logs[0]
 
 
 def test_client_errors_are_not_logged_as_ours(client: TestClient[Litestar]) -> None:
