@@ -1,0 +1,131 @@
+"""The pages: real addresses, plain forms, nothing that needs a script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import MediaType, Request, Response, Router, get, post
+from litestar.datastructures import Cookie
+from litestar.params import FromPath, QueryParameter, URLEncodedBody
+from litestar.response import Redirect
+
+from cloud.auth import service as auth
+from cloud.pages import service
+from cloud.pages.schemas import SignIn
+from cloud.platform import given
+from cloud.platform.access import ANYONE
+from shared.errors import QurbaniError
+from shared.pages import assets
+from shared.pages.languages import LANGUAGES, accepted, choose
+from shared.pages.look import Look
+from shared.problems import as_qurbani_error, problem_response
+
+AnyRequest = Request[Any, Any, Any]
+Page = Response[str]
+To = Annotated[str, QueryParameter(name="to")]
+
+LANGUAGE_COOKIE = "language"
+YEAR_S = 365 * 24 * 3600
+MAX_FORM_BYTES = 16 << 10
+
+_look = Look(Path(__file__).parent / "templates")
+
+
+@get("/", roles=(ANYONE,))
+async def front(request: AnyRequest) -> Page:
+    """What this is."""
+    return _page(request, "front.html")
+
+
+@get("/sign-in", roles=(ANYONE,))
+async def sign_in_form(request: AnyRequest, to: To = "/orders") -> Page:
+    """The form; ``to`` is the page that was asked for."""
+    return _page(request, "sign_in.html", to=_here(to), email="", refused="")
+
+
+@post("/sign-in", roles=(ANYONE,), request_max_body_size=MAX_FORM_BYTES)
+async def sign_in(
+    data: URLEncodedBody[SignIn], request: AnyRequest, platform: given.Platform, session: given.Session
+) -> Response[Any]:
+    """Begin a session, and go to the page that was asked for."""
+    try:
+        user = await auth.check_password(session, data.email, data.password)
+    except QurbaniError as error:
+        if error.code not in ("bad_credentials", "too_many_requests"):
+            raise
+        facts = {"to": _here(data.to), "email": data.email, "refused": error.code}
+        return _page(request, "sign_in.html", error.kind.status, **facts)
+    token = await auth.open_session(session, user, "page", platform)
+    return Redirect(_here(data.to), status_code=303, cookies=[auth.cookie(platform, token)])
+
+
+@post("/sign-out", roles=(ANYONE,), request_max_body_size=MAX_FORM_BYTES)
+async def sign_out(request: AnyRequest, platform: given.Platform, session: given.Session, now: given.Now) -> Redirect:
+    """End the session, and leave nothing of it in the browser."""
+    await auth.end_session(session, request.cookies.get(auth.cookie_name(platform), ""), now)
+    headers = {"Clear-Site-Data": '"cache", "storage"'}
+    return Redirect("/", status_code=303, cookies=[auth.cookie(platform, "")], headers=headers)
+
+
+@get("/language/{language:str}", roles=(ANYONE,))
+async def speak(language: FromPath[str], platform: given.Platform, to: To = "/") -> Redirect:
+    """Speak another language from now on, beginning with the page ``to``."""
+    chosen = Cookie(
+        LANGUAGE_COOKIE, value=choose([language]), max_age=YEAR_S, path="/", samesite="lax", httponly=True,
+        secure=platform.settings.https,
+    )  # fmt: skip
+    return Redirect(_here(to), status_code=303, cookies=[chosen])
+
+
+@get("/orders", roles=("donor",))
+async def orders(request: AnyRequest, session: given.Session, who: given.Who) -> Page:
+    """A donor's own orders."""
+    return _page(request, "orders.html", orders=await service.orders(session, who.id))
+
+
+@get("/orders/{order_id:uuid}", roles=("donor",))
+async def order(order_id: FromPath[UUID], request: AnyRequest, session: given.Session, who: given.Who) -> Page:
+    """One order: how far it is, and its video."""
+    return _page(request, "order.html", order=await service.order(session, order_id, who.id))
+
+
+def problem(request: AnyRequest, error: Exception) -> Response[Any]:
+    """A page for what went wrong; whoever must sign in first is sent there and comes back."""
+    ours = as_qurbani_error(error)
+    if ours.code == "not_signed_in":
+        return Redirect("/sign-in", status_code=303, query_params={"to": request.url.path})
+    status = problem_response(request, error).status_code
+    return _page(request, "problem.html", status, status=status)
+
+
+def _page(request: AnyRequest, template: str, status_code: int = 200, **facts: Any) -> Page:
+    facts |= {"who": request.scope.get("user"), "path": request.url.path}
+    html = _look.render(template, _language(request), **facts)
+    return Response(html, status_code=status_code, media_type=MediaType.HTML, headers={"Vary": "Accept-Language"})
+
+
+def _language(request: AnyRequest) -> str:
+    """The language that the reader chose, else that of the account, else that of the browser."""
+    who = request.scope.get("user")
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    if chosen in LANGUAGES:
+        return chosen
+    return choose([who.language] if who else accepted(request.headers.get("accept-language", "")))
+
+
+def _here(to: str) -> str:
+    """A path of this site. Anything else, such as ``//elsewhere``, would send people away with our name on it."""
+    return to if to.startswith("/") and not to.startswith(("//", "/\\")) else "/orders"
+
+
+ROUTES = [
+    Router(
+        "/",
+        route_handlers=[front, sign_in_form, sign_in, sign_out, speak, orders, order],
+        exception_handlers={Exception: problem},
+        include_in_schema=False,
+    ),
+    assets.router(opt={"roles": (ANYONE,)}),
+]

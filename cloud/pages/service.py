@@ -1,0 +1,68 @@
+"""An order as its donor sees it, put together from what the services know."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.donors import service as donors
+from cloud.executors import service as executors
+from cloud.pages.schemas import Animal, Film, Order, Step
+from cloud.processing import service as processing
+from cloud.uploads import service as uploads
+
+ROAD = ("placed", "paid", "allocated", "sacrificed", "verified", "out_for_delivery", "delivered")
+"""The states of an order that goes well, in their order."""
+
+
+async def orders(session: AsyncSession, donor_id: UUID) -> list[Order]:
+    """The newest orders of a donor."""
+    return [await _order(session, order) for order in await donors.orders(session, donor_id=donor_id)]
+
+
+async def order(session: AsyncSession, order_id: UUID, donor_id: UUID) -> Order:
+    """Raises ``not_found`` also where it is another donor's."""
+    return await _order(session, await donors.get(session, order_id, donor_id=donor_id))
+
+
+def steps(found: donors.Order) -> list[Step]:
+    """The road of an order: what is done, what comes next, what follows. One that left the road ends there."""
+    times = {step.state: step.at for step in found.timeline}
+    done = [Step(step.state, "done", step.at) for step in found.timeline if step.state not in ROAD]
+    ahead = [state for state in ROAD if state not in times]
+    return [
+        *(Step(state, "done", times[state]) for state in ROAD if state in times),
+        *(done or (Step(state, "current" if state == ahead[0] else "todo", None) for state in ahead)),
+    ]
+
+
+async def _order(session: AsyncSession, found: donors.Order) -> Order:
+    animals = await executors.animals_of(session, found.id)
+    sites = {animal.site_id: await executors.site(session, animal.site_id) for animal in animals}
+    zone = next((ZoneInfo(site.timezone) for site in sites.values()), UTC)
+    return Order(
+        id=found.id,
+        reference=found.reference,
+        state=found.state,
+        names=[share.name for share in found.shares],
+        animals=[await _animal(session, found, animal, sites[animal.site_id].name) for animal in animals],
+        steps=steps(found),
+        zone=zone,
+    )
+
+
+async def _animal(session: AsyncSession, found: donors.Order, animal: executors.Animal, site: str) -> Animal:
+    shares = await executors.shares_on(session, animal.id)
+    names = [share.name for share in shares if share.order_id == found.id]
+    sacrifices = [row.id for row in await executors.sacrifices_of(session, found.id) if row.animal_id == animal.id]
+    video = await uploads.authentic_video(session, sacrifices)
+    film = await _film(session, video.id, found.donor_id, names) if video else None
+    return Animal(animal.species, animal.tag, site, names, film)
+
+
+async def _film(session: AsyncSession, video_id: UUID, donor_id: UUID, names: list[str]) -> Film:
+    copy = await uploads.watchable(session, video_id, "compressed", donor_id)
+    return Film(video_id, copy.width, copy.height, await processing.heard(session, video_id, names))
