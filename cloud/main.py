@@ -107,11 +107,16 @@ async def serve(platform: Platform, services: Sequence[str]) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     ))  # fmt: skip
-    relay = asyncio.create_task(forever("relay", Relay(platform.database, settings, platform.clock).live))
+    sending = asyncio.create_task(relay(platform, services))
     try:
         await server.serve()
     finally:
-        relay.cancel()
+        sending.cancel()
+
+
+async def relay(platform: Platform, services: Sequence[str]) -> None:
+    """Send the events of the outbox; one relay serves all services, and takes over when another dies."""
+    await forever("relay", Relay(platform.database, platform.settings, platform.clock).live)
 
 
 async def consume(platform: Platform, services: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from cloud import main
 from cloud.alembic.migrations import migrate
 from cloud.platform.core import Platform, opened
 from cloud.platform.settings import Settings
-from demo.servers import Room
+from demo.servers import Room, Servers
 from shared import settings
 from shared.clock import Clock
 from shared.crypto import SigningKey, UnsealKey, VerifyKey
@@ -181,9 +181,29 @@ class Box(world.Box):
 
 
 @contextmanager
+def migrated(servers: Servers) -> Iterator[str]:
+    """The URL of a migrated database, to make copies of."""
+    with servers.database() as url:
+        asyncio.run(migrate(Settings(database_url=url, redis_url="", kafka="")))
+        yield url
+
+
+@contextmanager
+def copied_room(servers: Servers, template: str) -> Iterator[Room]:
+    """A room whose database is a copy of ``template``."""
+    with servers.database(template) as database_url, servers.redis_database() as redis_url:
+        yield Room(
+            database_url=database_url, redis_url=redis_url, kafka=servers.kafka, kafka_prefix=servers.kafka_prefix(),
+            kafka_session_ms=servers.kafka_session_ms, mqtt_url=servers.mqtt_url, mqtt_prefix=servers.mqtt_prefix(),
+        )  # fmt: skip
+
+
+@contextmanager
 def running(chosen: Settings, *programs: main.Program, clock: Clock | None = None) -> Iterator[CloudHub]:
-    """A migrated hub that answers HTTP, with these programs beside it (``main.consume``, ``main.work``)."""
-    asyncio.run(migrate(chosen))
+    """A hub that answers HTTP, with these programs (``main.consume``, ``main.work``) beside it.
+
+    Its database must have been migrated.
+    """
     password = asyncio.run(main.create_admin(chosen, ADMIN))
     started: Future[tuple[str, Platform, asyncio.AbstractEventLoop]] = Future()
     stop = asyncio.Event()

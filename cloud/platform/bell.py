@@ -12,7 +12,10 @@ import structlog
 from huey import RedisHuey
 from huey.registry import Message
 from huey.serializer import Serializer
+from redis import ConnectionPool
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 log = structlog.get_logger()
 
@@ -33,10 +36,13 @@ class Bell:
     """Rings from any process, heard in every worker process. Connects at the first ring."""
 
     def __init__(self, redis_url: str, name: str = "qurbani") -> None:
-        self._huey = RedisHuey(name, url=redis_url, results=False, serializer=JsonSerializer())
+        # Without redis-py's own retries: they would go on listening on a new connection after close().
+        pool = ConnectionPool.from_url(redis_url, retry=Retry(NoBackoff(), 0))
+        self._huey = RedisHuey(name, connection_pool=pool, results=False, serializer=JsonSerializer())
         self._look = self._huey.task(name="look")(self._heard)
         self._listener: Callable[[str], None] = lambda queue: None
-        self._open = True
+        self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
 
     async def ring(self, queues: Iterable[str]) -> None:
         """Say "look" to the workers of these queues. Without Redis nobody hears it, and the sweep does the work."""
@@ -55,20 +61,22 @@ class Bell:
     def listen(self, listener: Callable[[str], None]) -> None:
         """Call ``listener(queue)`` at every ring, from a thread of the bell's own, until :meth:`close`."""
         self._listener = listener
-        threading.Thread(target=self._hear, name="bell", daemon=True).start()
+        self._thread = threading.Thread(target=self._hear, name="bell", daemon=True)
+        self._thread.start()
 
     def _hear(self) -> None:
         # Huey's own Consumer takes over the process's signals, which are the event loop's.
-        pause = threading.Event()
-        while self._open:
+        while not self._closed.is_set():
             try:
                 task: Any = self._huey.dequeue()
                 if task is not None:
                     self._huey.execute(task)
             except Exception as error:
-                log.warning("bell.deaf", error=repr(error))
-                pause.wait(RETRY_S)
+                if not self._closed.wait(RETRY_S):
+                    log.warning("bell.deaf", error=repr(error))
 
     def close(self) -> None:
-        self._open = False
+        self._closed.set()
         self._huey.storage.close()
+        if self._thread:
+            self._thread.join()

@@ -22,7 +22,7 @@ from shared.errors import QurbaniError
 log = structlog.get_logger()
 
 TRIES = 5
-FIRST_PAUSE_S = 0.05
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 
 
 class Handler(msgspec.Struct, frozen=True):
@@ -72,17 +72,22 @@ class Consumer:
 
     async def _take(self, producer: AIOKafkaProducer, record: ConsumerRecord) -> None:
         """Bring about one message's effect, or lay it aside with the reason."""
-        for attempt in range(1, TRIES + 1):
+        attempt, pause = 1, FIRST_PAUSE_S
+        while True:
             try:
                 await self._apply(record)
                 return
             except Exception as error:
                 if isinstance(error, QurbaniError) and error.code == "unavailable":
-                    raise  # not the message's fault: begin again when the helper is back
-                if attempt == TRIES or (isinstance(error, QurbaniError) and not error.retry):
+                    # Not the message's fault: it waits for as long as it takes.
+                    log.warning("event.waits", topic=record.topic, group=self.group, error=repr(error))
+                elif attempt == TRIES or (isinstance(error, QurbaniError) and not error.retry):
                     await self._lay_aside(producer, record, error, attempt)
                     return
-            await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+                else:
+                    attempt += 1
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+            await asyncio.sleep(pause)
 
     async def _apply(self, record: ConsumerRecord) -> None:
         event, data = events.decode(record.value or b"")

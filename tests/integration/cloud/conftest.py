@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
 from cloud import main
-from cloud.platform.core import Platform
-from cloud.platform.forever import forever
-from cloud.platform.outbox import Relay
 from demo.mailbox import Mailbox
 from demo.servers import Servers
-from tests.cloud_hub import CloudHub, hub_settings, running
+from tests.cloud_hub import CloudHub, copied_room, hub_settings, migrated, running
+
+
+@pytest.fixture(scope="session")
+def template(servers: Servers) -> Iterator[str]:
+    """A migrated database, to be copied in milliseconds."""
+    with migrated(servers) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
-def hub(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudHub]:
-    with servers.room() as room, running(hub_settings(room, tmp_path_factory.mktemp("hub"))) as hub:
+def hub(servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudHub]:
+    with copied_room(servers, template) as room, running(hub_settings(room, tmp_path_factory.mktemp("hub"))) as hub:
         yield hub
-
-
-async def relay(platform: Platform, services: Sequence[str]) -> None:
-    """What sends the events, in a hub that only answers HTTP otherwise."""
-    await forever("relay", Relay(platform.database, platform.settings, platform.clock).live)
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +33,12 @@ def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
 
 
 @pytest.fixture(scope="session")
-def busy_hub(servers: Servers, tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox) -> Iterator[CloudHub]:
+def busy_hub(
+    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox
+) -> Iterator[CloudHub]:
     """A hub with everything running: events flow, jobs are done, mail is sent."""
     folder = tmp_path_factory.mktemp("busy-hub")
-    with servers.room() as room:
+    with copied_room(servers, template) as room:
         settings = hub_settings(room, folder, QURBANI_SMTP_URL=mailbox.url)
-        with running(settings, relay, main.consume, main.work) as hub:
+        with running(settings, main.relay, main.consume, main.work) as hub:
             yield hub
