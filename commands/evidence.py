@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from commands.evaluate import app as evaluate
 from models_tflite.detector import TfliteDetector
 from models_tflite.loader import load_detector, load_transcriber
 from models_tflite.store import Store
@@ -29,6 +30,7 @@ from shared.evidence.sound import Sound
 from shared.evidence.speech import Hearing, Silence, hear
 
 app = typer.Typer(help="Check a video, or run one stage of the check alone.", no_args_is_help=True)
+app.add_typer(evaluate, name="evaluate")
 
 EXIT = {"authentic": 0, "review": 3, "rejected": 4}
 

@@ -7,40 +7,60 @@ The categories are person, animal and knife. Further fields are used where they 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from models_tflite.evaluate import Found, SceneEvaluation, Truth, evaluate
+from models_tflite.manifest import Manifest
 from shared.domain.verdict import GROUPS, Box
 from shared.errors import QurbaniError
 from shared.evidence.frames import Fit
-from shared.evidence.scene import Detector
+from shared.evidence.scene import Detector, Rule, Threshold
+
+_FAINTEST = 0.005
+"""Scores from which on a judged detector tells what it sees: far below where it would be believed."""
 
 
-def judge_scenes(folder: Path, split: str | None, detector: Detector, size: int) -> SceneEvaluation:
-    """The report on one detector, whose file has ``size`` bytes, looking at every image of the split.
+def sensitive(known: Manifest) -> Manifest:
+    """The same models, but the detectors tell of the faintest sign, as a curve over thresholds needs."""
+    return replace(known, detector=tuple(replace(entry, rule=_lowered(entry.rule)) for entry in known.detector))
 
-    Raises ``bad_dataset`` as :func:`read_truths` does, and when an image cannot be read.
+
+def judge_scenes(
+    truths: Sequence[Truth], folder: Path, detector: Detector, rule: Rule, size: int, progress: Callable[[float], None]
+) -> SceneEvaluation:
+    """The report on one detector looking at every image.
+
+    Args:
+        truths: what the images in the folder show, see :func:`read_truths`.
+        folder: where the images lie.
+        detector: should be :func:`sensitive`.
+        rule: the detector's own, with the thresholds from which it is believed.
+        size: of its file, in bytes.
+        progress: is told the share of images done.
+
+    Raises ``bad_dataset`` when an image cannot be read.
     """
-    truths = read_truths(folder, split)
     found, seconds = [], []
-    for truth in truths:
+    for done, truth in enumerate(truths, 1):
         picture, scale = as_picture(folder / truth.file_name, detector.fit)
         started = time.perf_counter()
         boxes = detector.detect(picture)
         seconds.append(time.perf_counter() - started)
         found.append(_found(boxes, picture.shape[1] / scale, picture.shape[0] / scale))
-    thresholds = {group: detector.rule.thresholds[group].present for group in GROUPS}
+        progress(done / len(truths))
+    thresholds = {group: rule.thresholds[group].present for group in GROUPS}
     return evaluate(truths, found, seconds, thresholds, model=detector.model.name, size=size)
 
 
-def read_truths(folder: Path, split: str | None = None) -> list[Truth]:
-    """What ``annotations.json`` says of each image, those of one split only where a split is named.
+def read_truths(folder: Path, split: str = "") -> list[Truth]:
+    """What ``annotations.json`` says of each image. Of images that are in a split, only those of a named one.
 
     Raises ``bad_dataset`` when the file is missing, is not COCO, names other categories or has no such images.
     """
@@ -55,7 +75,7 @@ def read_truths(folder: Path, split: str | None = None) -> list[Truth]:
     by_image: dict[int, list[_Annotation]] = {}
     for annotation in document.annotations:
         by_image.setdefault(annotation.image_id, []).append(annotation)
-    images = [image for image in document.images if split is None or image.split == split]
+    images = [image for image in document.images if not (split and image.split) or image.split == split]
     if not images:
         raise QurbaniError("bad_dataset", f"{path}: no images" + (f" in the split {split}" if split else ""))
     return [_truth(image, by_image.get(image.id, []), kinds) for image in images]
@@ -75,6 +95,10 @@ def as_picture(path: Path, fit: Fit) -> tuple[NDArray[np.uint8], float]:
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     pixels = np.asarray(image.resize(size, Image.Resampling.BILINEAR))
     return np.ascontiguousarray(pixels[:, :, ::-1] if fit.pixels == "bgr24" else pixels), scale
+
+
+def _lowered(rule: Rule) -> Rule:
+    return replace(rule, thresholds={group: Threshold(_FAINTEST, _FAINTEST) for group in rule.thresholds})
 
 
 def _found(boxes: Sequence[Box], width: float, height: float) -> Found:

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models_tflite.scenes import judge_scenes, read_truths
+from models_tflite.manifest import manifest
+from models_tflite.scenes import judge_scenes, read_truths, sensitive
 from shared.domain.verdict import GROUPS, Box, Model
 from shared.errors import QurbaniError
 from shared.evidence.frames import Fit
@@ -56,8 +57,10 @@ def test_a_detector_looks_at_every_image_and_is_judged(tmp_path: Path, pixels: s
     images = [{"id": 1, "file_name": "red.png"}, {"id": 2, "file_name": "white.png"}]
     write(tmp_path, images, [{"image_id": 1, "category_id": 7, "bbox": [40, 20, 80, 40]}])
     detector = RedIsAKnife(pixels)
-    report = judge_scenes(tmp_path, None, detector, size=11)
+    done: list[float] = []
+    report = judge_scenes(read_truths(tmp_path), tmp_path, detector, detector.rule, 11, done.append)
     knife = report.classes["knife"]
+    assert done == [0.5, 1.0]
     assert detector.shapes == [(32, 64, 3), (32, 64, 3)]
     assert knife.boxes is not None
     assert knife.boxes.value == 1.0
@@ -70,7 +73,7 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no image")
     write(tmp_path, [{"id": 1, "file_name": "a.jpg"}], [])
     with pytest.raises(QurbaniError, match="bad_dataset") as refused:
-        judge_scenes(tmp_path, None, RedIsAKnife("rgb24"), size=1)
+        judge_scenes(read_truths(tmp_path), tmp_path, RedIsAKnife("rgb24"), RedIsAKnife.rule, 1, [].append)
     assert "a.jpg" in str(refused.value.detail)
 
 
@@ -95,6 +98,19 @@ def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path, content: str) -
     with pytest.raises(QurbaniError) as refused:
         read_truths(tmp_path)
     assert refused.value.code == "bad_dataset"
+
+
+def test_images_that_are_in_no_split_are_in_all(tmp_path: Path) -> None:
+    write(tmp_path, [{"id": 1, "file_name": "a.jpg"}], [])
+    assert len(read_truths(tmp_path, "val")) == 1
+
+
+def test_a_sensitive_detector_keeps_everything_but_its_thresholds() -> None:
+    known = manifest()
+    for plain, lowered in zip(known.detector, sensitive(known).detector, strict=True):
+        assert lowered.rule.frames == plain.rule.frames
+        assert lowered.rule.thresholds["knife"].absent < plain.rule.thresholds["knife"].present
+        assert (lowered.name, lowered.sha256) == (plain.name, plain.sha256)
 
 
 def test_a_split_without_images_is_refused(tmp_path: Path) -> None:
