@@ -63,7 +63,7 @@ class Pace:
     """
 
     def __init__(self, *, low: int = 64 * 1024, high: int = 8 * 1024 * 1024, aim_s: float = 5) -> None:
-        self.chunk = 4 * low
+        self.chunk = min(4 * low, high)
         self._low, self._high, self._aim_s = low, high, aim_s
 
     def took(self, size: int, seconds: float) -> None:
