@@ -14,12 +14,10 @@ from rich.table import Table
 
 from edge import doctor as checks
 from edge import main
-from edge.check import installed_models
 from edge.disk import Disk
 from edge.settings import Settings
 from edge.status import Status, read
 from edge.supervisor import is_locked
-from models_tflite.store import Store
 from shared import settings
 from shared.clock import SystemClock
 from shared.errors import QurbaniError
@@ -51,12 +49,14 @@ def enrol(
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Tell how the box is doing: queue, disk, what is unsent, last contact. True also when nothing runs."""
+    from models_tflite.store import Store  # the supervisor, which this module also starts, has no use for it
+
     found = load()
     if not found.database.exists():
         raise QurbaniError("not_enrolled", f"there is no box in {found.folder}")
     db = main.open_database(found)
     disk = Disk(found.folder, found.edge_reserve_bytes)
-    now = read(db, disk, installed_models(Store.from_environ(os.environ)), SystemClock())
+    now = read(db, disk, Store.from_environ(os.environ), SystemClock())
     db.close()
     is_running = is_locked(found.run / "lock")
     if as_json:

@@ -11,7 +11,6 @@ import structlog
 from edge.blobs import Blobs
 from edge.site import Site
 from models_tflite.loader import load_detector, load_transcriber
-from models_tflite.manifest import Entry
 from models_tflite.store import Store
 from shared.domain.verdict import Verdict
 from shared.errors import QurbaniError
@@ -63,12 +62,6 @@ class Checker:
                 lambda: load_transcriber(self._store, engine=self._engine, language=language)
             )
             self._language = language
-
-
-def installed_models(store: Store) -> list[str]:
-    """The names of the models that are here, looking before listening."""
-    entries: list[Entry] = [*store.known.detector, *store.known.recogniser]
-    return [entry.name for entry in entries if store.find(entry)]
 
 
 def _if_usable(load: Callable[[], M | None]) -> M | None:

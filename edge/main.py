@@ -1,4 +1,8 @@
-"""Wires the box together. Each process of it is one function here; :func:`serve` runs them all."""
+"""Wires the box together. Each process of it is one function here; :func:`serve` runs them all.
+
+What only one process needs is imported there: a web framework or a media library that lies about unused costs
+every other process tens of megabytes, on boxes that have few.
+"""
 
 from __future__ import annotations
 
@@ -11,37 +15,23 @@ from typing import Self
 
 import msgspec
 import structlog
-import uvicorn
 
-from edge import jobs, sqlite, status, supervisor, worker
+from edge import jobs, sqlite, status, supervisor
 from edge import node as identity
-from edge.agent import Agent, client, send
-from edge.api import make_app
-from edge.auth import Auth
 from edge.blobs import Blobs
 from edge.bus import JOB, OP, Bell, Ear
 from edge.capture import Capture
-from edge.check import Checker, installed_models
 from edge.db import Database
 from edge.disk import Disk
 from edge.node import Keys, Node
 from edge.outbox import Outbox
-from edge.queue import Queue
 from edge.settings import Settings
 from edge.site import Site
 from edge.supervisor import Program, Supervisor
-from edge.uploads import VideoUploads
-from edge.worker import Worker
-from models_tflite.store import Store
 from shared.clock import Clock, SystemClock
 from shared.errors import QurbaniError
 from shared.files import write_whole
 from shared.ids import new_id
-from shared.tus.folder import SealingStore
-from shared.tus.server import Limits, UploadServer
-from sync import enrolment, session
-from sync.calls import drive
-from sync.session import Identity, Session
 
 GRACE_S = 3
 """How long the API waits for answers under way when it is told to stop; an upload goes on after the restart."""
@@ -97,6 +87,15 @@ def serve(settings: Settings) -> None:
 
 def api(settings: Settings, listening: socket.socket) -> None:
     """The process that the tablets speak to. The supervisor keeps its socket: who calls during a restart waits."""
+    import uvicorn
+
+    from edge.api import make_app
+    from edge.auth import Auth
+    from edge.uploads import VideoUploads
+    from models_tflite.store import Store
+    from shared.tus.folder import SealingStore
+    from shared.tus.server import Limits, UploadServer
+
     box = Box.open(settings)
     site, disk, bell = Site(box.db), Disk(settings.folder, settings.edge_reserve_bytes), Bell(settings.run, "api")
     videos = VideoUploads(site, box.capture, box.blobs, disk, bell)
@@ -111,7 +110,7 @@ def api(settings: Settings, listening: socket.socket) -> None:
     auth = Auth(box.db, box.keys.sign, box.clock, timedelta(hours=settings.edge_session_hours))
     models = Store.from_environ(os.environ)
     app = make_app(
-        auth, site, box.capture, uploads, bell, lambda: status.read(box.db, disk, installed_models(models), box.clock)
+        auth, site, box.capture, uploads, bell, lambda: status.read(box.db, disk, models, box.clock)
     )
     config = uvicorn.Config(
         app,
@@ -127,16 +126,24 @@ def api(settings: Settings, listening: socket.socket) -> None:
 
 def work(settings: Settings) -> None:
     """The process that checks videos. It is the only one that does, so whoever held a lease before it is dead."""
+    from edge import worker
+    from edge.check import Checker
+    from edge.queue import Queue
+    from models_tflite.store import Store
+
     box = Box.open(settings)
     box.db.write(jobs.free)
     check = Checker(Site(box.db), box.blobs, Store.from_environ(os.environ), settings.engine)
     bell = Bell(settings.run, "worker")
-    busy = Worker(box.db, box.capture, check, bell, box.clock, new_id)
+    busy = worker.Worker(box.db, box.capture, check, bell, box.clock, new_id)
     worker.run(busy, Queue(settings.queue, busy.look), Ear(settings.run, [JOB]))
 
 
 def sync(settings: Settings) -> None:
     """The process that speaks to the hub."""
+    from edge.agent import Agent, client
+    from sync.session import Identity, Session
+
     box = Box.open(settings)
     outbox = Outbox(box.db, box.node, box.capture, box.clock)
     who = Identity(box.node.id, box.keys.sign, box.node.hub_verify)
@@ -147,6 +154,10 @@ def sync(settings: Settings) -> None:
 
 def enrol(settings: Settings, hub_url: str, code: str, name: str) -> Node:
     """Become a node of the hub: make keys if there are none yet, show the code, remember the answer."""
+    from edge.agent import client, send
+    from sync import enrolment, session
+    from sync.calls import drive
+
     db = open_database(settings)
     try:
         keys = Keys.load(settings.keys)

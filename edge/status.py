@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
@@ -12,6 +11,10 @@ from edge.capture import one
 from edge.db import Database, Tx
 from edge.disk import Disk
 from shared.clock import Clock
+
+if TYPE_CHECKING:
+    from models_tflite.manifest import Entry
+    from models_tflite.store import Store
 
 
 class QueueStatus(msgspec.Struct, frozen=True):
@@ -54,7 +57,7 @@ class Status(msgspec.Struct, frozen=True):
     models: list[str]
 
 
-def read(db: Database, disk: Disk, models: Sequence[str], clock: Clock) -> Status:
+def read(db: Database, disk: Disk, models: Store, clock: Clock) -> Status:
     now_ms = clock.read().wall_ms
 
     def ago(wall_ms: int | None) -> float | None:
@@ -79,9 +82,15 @@ def read(db: Database, disk: Disk, models: Sequence[str], clock: Clock) -> Statu
         job = tx.table("job")
         queue = QueueStatus(job.count_where("state = 'open'"), job.count_where("state = 'parked'"))
         id = UUID(node["id"]) if node else None
-        return Status(id, node.get("site"), queue, sync, DiskStatus(disk.free, disk.reserve), list(models))
+        return Status(id, node.get("site"), queue, sync, DiskStatus(disk.free, disk.reserve), installed(models))
 
     return db.read(work)
+
+
+def installed(models: Store) -> list[str]:
+    """The names of the models that are here, first those that look, then those that listen."""
+    entries: list[Entry] = [*models.known.detector, *models.known.recogniser]
+    return [entry.name for entry in entries if models.find(entry)]
 
 
 def first(tx: Tx, sql: str, *parameters: object) -> dict[str, Any]:

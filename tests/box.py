@@ -21,6 +21,7 @@ from edge.db import Database
 from shared.ids import new_id
 from shared.tus.wire import CHUNK_TYPE, write_metadata
 from tests.hub import Hub
+from tests.unit.sync.chains import SITE
 
 ROOT = Path(__file__).parents[1]
 PIN = "2580"
@@ -140,7 +141,7 @@ class Tablet:
         self.ask("POST", "/api/v1/sacrifices", json={"id": str(id), "animal_id": str(animal)})
         return id
 
-    def upload(self, sacrifice: UUID, video: UUID, content: bytes, *, chunk: int = 1 << 20) -> None:
+    def upload(self, sacrifice: UUID, video: UUID, content: bytes, chunk: int = 1 << 20) -> None:
         """By tus; may be called again after any failure and goes on where it stopped."""
         metadata = {"id": str(video), "video_id": str(video), "sacrifice_id": str(sacrifice), "filetype": "video/mp4"}
         tus = {"Tus-Resumable": "1.0.0"}
@@ -173,11 +174,11 @@ class Tablet:
 @contextmanager
 def running(folder: Path, hub: Hub, animals: int = 1, **settings: str) -> Iterator[tuple[Box, Tablet, list[UUID]]]:
     """An enrolled, running box that knows ``animals`` sheep with a share each, and the tablet of an executor."""
-    executor, site, sheep = new_id(), new_id(), [new_id() for _ in range(animals)]
+    executor, sheep = new_id(), [new_id() for _ in range(animals)]
     hub.publish("executor", executor, {"name": "Yusuf", "pin_hash": PIN_HASH, "language": "en"})
-    hub.publish("site", site, {"name": "Mirpur", "timezone": "Asia/Karachi", "languages": ["en"]})
+    hub.publish("site", SITE, {"name": "Mirpur", "timezone": "Asia/Karachi", "languages": ["en"]})
     for number, animal in enumerate(sheep):
-        fields = {"site_id": str(site), "tag": f"{number:03}", "species": "sheep", "pen": "A"}
+        fields = {"site_id": str(SITE), "tag": f"{number:03}", "species": "sheep", "pen": "A"}
         hub.publish("animal", animal, fields)
         share = {"animal_id": str(animal), "name": "Ahmed Benali", "language": "en", "reference": f"{1000 + number}"}
         hub.publish("share", new_id(), share)

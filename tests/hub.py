@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from shared.clock import ManualClock
@@ -21,12 +22,15 @@ from tests.unit.sync.chains import NODE
 class Hub(world.Hub):
     """Answers over HTTP at ``url``; whoever shows its code becomes its one box."""
 
-    url: str
-
     def __init__(self) -> None:
         super().__init__(ManualClock())
         self.lock = threading.Lock()
         self.page_rows = 1000
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def publish(self, entity: str, key: UUID, fields: dict[str, Any] | None) -> None:
         """Put a record into the site feed."""
@@ -57,8 +61,8 @@ class Hub(world.Hub):
 
 
 @contextmanager
-def serving(port: int = 0) -> Iterator[Hub]:
-    hub = Hub()
+def serving(hub: Hub) -> Iterator[Hub]:
+    """Let ``hub`` answer; after it was gone, at the same address as before."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -86,12 +90,23 @@ def serving(port: int = 0) -> Iterator[Hub]:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        connections: ClassVar[set[socket.socket]] = set()
+
+        def process_request(self, request: Any, client_address: Any) -> None:
+            self.connections.add(request)
+            super().process_request(request, client_address)
+
+        def hang_up(self) -> None:
+            """Also on those that keep a connection for their next call."""
+            for connection in self.connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
         def handle_error(self, request: object, client_address: object) -> None:
             pass  # the box was killed in the middle of a call: that is what these tests are about
 
-    server = Server(("127.0.0.1", port), Handler)
-    hub.url = f"http://127.0.0.1:{server.server_port}"
+    server = Server(("127.0.0.1", hub.port), Handler)
+    hub.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -99,4 +114,5 @@ def serving(port: int = 0) -> Iterator[Hub]:
     finally:
         server.shutdown()
         server.server_close()
+        server.hang_up()
         thread.join()
