@@ -17,7 +17,7 @@ ALLOWED = {
     "edge": {"sync", "models_tflite", "shared"},
     "cloud": {"sync", "models_tflite", "shared"},
     "demo": {"shared"},
-    "benchmarks": {"sync", "models_tflite", "shared"},
+    "benchmarks": {"edge", "cloud", "sync", "models_tflite", "shared", "demo"},
     "commands": {"edge", "cloud", "sync", "models_tflite", "shared", "demo", "benchmarks"},
     "qurbani": {"commands", "shared"},
 }
@@ -25,7 +25,7 @@ ALLOWED = {
 # Inside the cloud a service asks only downward, and only through another's service.py.
 # Who wires everything (main), applies ops (apply) or migrates stands above the services.
 STOREYS = [
-    {"main", "alembic", "apply"},
+    {"main", "alembic", "apply", "pages"},
     {"admin"},
     {"notifications"},
     {"delivery", "skins"},

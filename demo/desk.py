@@ -1,0 +1,82 @@
+"""People at the hub, as programs: an admin at the desk, and donors. They use the hub's HTTP API and nothing else."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import httpx
+
+from demo.answers import answer
+
+
+class Person:
+    """Somebody with an account at the hub at ``url``."""
+
+    def __init__(self, url: str, email: str, password: str) -> None:
+        self.email, self.password = email, password
+        self.http = httpx.Client(base_url=url, timeout=30)
+        self._origin = url
+
+    def sign_in(self) -> None:
+        tokens = self.post("/api/v1/auth/sign-in", {"email": self.email, "password": self.password})
+        self.http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+
+    def get(self, path: str) -> Any:
+        return answer(self.http.get(path))
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        return answer(self.http.post(path, json=body))
+
+
+class Donor(Person):
+    """A donor who registers and orders; the password is made here."""
+
+    @classmethod
+    def register(cls, url: str, name: str, email: str, language: str) -> Donor:
+        donor = cls(url, email, secrets.token_urlsafe(12))
+        account = {"name": name, "email": email, "password": donor.password, "language": language}
+        donor.post("/api/v1/donors", account)
+        donor.sign_in()
+        return donor
+
+    def browse(self) -> httpx.Client:
+        """A browser in which the donor has signed in on the page: it has the cookie and no token."""
+        browser = httpx.Client(base_url=self.http.base_url, timeout=30, headers={"Origin": self._origin})
+        page = browser.post("/sign-in", data={"email": self.email, "password": self.password, "to": "/orders"})
+        if page.status_code != 303:
+            answer(page)
+        return browser
+
+    def order(self, species: str, shares: list[dict[str, Any]]) -> dict[str, Any]:
+        placed: dict[str, Any] = self.post("/api/v1/orders", {"species": species, "shares": shares})
+        return placed
+
+
+class Admin(Person):
+    """Whoever runs the hub: sites, animals, executors, boxes; books payments and allocates."""
+
+    def add_site(self, name: str, timezone: str, languages: list[str]) -> str:
+        site: str = self.post("/api/v1/sites", {"name": name, "timezone": timezone, "languages": languages})["id"]
+        return site
+
+    def add_animal(self, site: str, tag: str, species: str, pen: str) -> None:
+        self.post(f"/api/v1/sites/{site}/animals", {"tag": tag, "species": species, "pen": pen})
+
+    def add_executor(self, site: str, name: str, language: str) -> str:
+        """Returns the PIN, which is made here."""
+        pin = f"{secrets.randbelow(10**8):08}"
+        self.post(f"/api/v1/sites/{site}/executors", {"name": name, "language": language, "pin": pin})
+        return pin
+
+    def enrolment_code(self, site: str) -> str:
+        code: str = self.post(f"/api/v1/sites/{site}/enrolment-codes")["code"]
+        return code
+
+    def book_and_allocate(self, order: dict[str, Any], site: str, minor: int, currency: str) -> str:
+        """Book the whole payment of an order, seat it at the site, and return the tag of its first animal."""
+        payment = {"key": f"cash-{order['reference']}", "minor": minor, "currency": currency, "method": "cash"}
+        self.post(f"/api/v1/orders/{order['id']}/payments", payment)
+        animals = self.post(f"/api/v1/orders/{order['id']}/allocate", {"site_id": site})
+        tag: str = animals[0]["tag"]
+        return tag
