@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import av
 import av.error
 import msgspec
 import numpy as np
@@ -20,6 +21,9 @@ STEP_S = 1.0
 
 MOST = 900
 """Pictures of one video at the most: a longer one is not for a box to check."""
+
+MOST_PIXELS = 8192 * 4320
+"""Of one picture: 8K."""
 
 _TOLERANCE_S = 0.1
 """A picture this much before its second will do. Key frames often stand just there."""
@@ -56,12 +60,15 @@ class Picture(msgspec.Struct, frozen=True, tag="picture"):
 def sample(container: InputContainer, fit: Fit, step: float = STEP_S) -> Iterator[Picture]:
     """The picture at each ``step`` seconds, upright, scaled to lie within ``fit``.
 
-    Raises ``file_damaged`` after the last good picture when the stream cannot be decoded or ends early, and
-    ``too_long`` after :data:`MOST` pictures.
+    Raises ``file_damaged`` after the last good picture when the stream cannot be decoded or ends early,
+    ``too_long`` after :data:`MOST` pictures, and ``too_demanding`` for pictures of more than
+    :data:`MOST_PIXELS`.
     """
     stream = video_stream(container)
     if stream is None:
         return
+    if stream.width * stream.height > MOST_PIXELS:
+        raise QurbaniError("too_demanding", f"its pictures are {stream.width} x {stream.height}")
     if stream.width >= _COARSE * fit.width:
         stream.codec_context.options = {"skip_loop_filter": "all"}
     reader = _Reader(container, stream)
@@ -91,7 +98,8 @@ class _Reader:
         self._stream = stream
         self._tick = float(stream.time_base or 1)
         self._origin = stream.start_time or 0
-        self._declared = stream.duration or 0
+        whole = (container.duration or 0) / av.time_base
+        self._declared = stream.duration or round(whole / self._tick)
         self._keys = [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
         self._at = self._end = self._origin
         self._resume: int | None = None
@@ -147,7 +155,7 @@ class _Reader:
 
 
 def _picture(frame: VideoFrame, time: float, fit: Fit) -> Picture:
-    turns = frame.rotation // 90 % 4
+    turns = round(frame.rotation / 90) % 4  # counter-clockwise
     width, height = (fit.height, fit.width) if turns % 2 else (fit.width, fit.height)
     scale = min(width / frame.width, height / frame.height)
     small = frame.reformat(

@@ -163,11 +163,11 @@ class _Rivals:
         self._likeness = likeness
         self._stretches = stretches
 
-    def best(self, within: _Stretch) -> tuple[Claim, float] | None:
+    def best(self, within: _Stretch) -> tuple[Claim | None, float]:
         """The other name that words overlapping ``within`` sound most like."""
         columns = [at for at, stretch in enumerate(self._stretches) if stretch.overlaps(within)]
-        if not self._others or not columns:
-            return None
+        if not self._others:
+            return None, 0.0
         scores = self._likeness[:, columns].max(axis=1)
         return self._others[int(scores.argmax())], float(scores.max())
 
@@ -185,16 +185,14 @@ class _Rivals:
 def _judged(claim: Claim, fit: _Fit, needed: float, rivals: _Rivals, words: Sequence[Word]) -> ShareMatch:
     if fit.score < needed - _UNSURE:
         return ShareMatch(claim.name, "not_heard", round(fit.score, 3), order=claim.order)
+    other, score = rivals.best(fit.stretch)
+    margin = min(_MARGIN, (1 - _alike(claim, other)) / 2) if other else 0.0
+    if other and score >= max(fit.score + margin, enough(other.name)):
+        return _share(claim, "other_order", fit, words, other)
     if fit.score < needed:
         return _share(claim, "unclear", fit, words)
-    rival = rivals.best(fit.stretch)
-    if rival is not None:
-        other, score = rival
-        margin = min(_MARGIN, (1 - _alike(claim, other)) / 2)
-        if score >= fit.score + margin and score >= enough(other.name):
-            return _share(claim, "other_order", fit, words, other)
-        if score > fit.score - margin:
-            return _share(claim, "unclear", fit, words, other)
+    if other and score > fit.score - margin:
+        return _share(claim, "unclear", fit, words, other)
     if _decoy(claim, fit.stretch) >= max(fit.score + _DECOY_MARGIN, _PLAIN):
         return _share(claim, "not_heard", fit, words)
     return _share(claim, "heard", fit, words)
@@ -214,16 +212,17 @@ def _in_place(matches: Sequence[ShareMatch], fits: Sequence[_Fit]) -> list[int]:
 def _with_strays(
     matches: Sequence[ShareMatch], fits: Sequence[_Fit], rivals: _Rivals, words: Sequence[Word]
 ) -> tuple[ShareMatch, ...]:
-    """Give each name that was said instead to one of the claims that were not."""
+    """Tell of each name that was said instead: first of the claims that were not heard, then of the unclear ones."""
     settled = [fit.stretch for fit, share in zip(fits, matches, strict=True) if share.heard != "not_heard"]
-    strays = iter(rivals.said(settled))
-    result = []
-    for share in matches:
-        stray = next(strays, None) if share.heard == "not_heard" else None
-        if stray:
-            claim = Claim(share.name, order=share.order)
-            share = _share(claim, "other_order", stray[1], words, stray[0])
-        result.append(share)
+    result = list(matches)
+    wanting = [at for at, share in enumerate(result) if share.heard == "not_heard"]
+    wanting += [at for at, share in enumerate(result) if share.heard == "unclear" and not share.which]
+    for at, (other, fit) in zip(wanting, rivals.said(settled), strict=False):
+        share = result[at]
+        if share.heard == "not_heard":
+            result[at] = _share(Claim(share.name, order=share.order), "other_order", fit, words, other)
+        else:
+            result[at] = msgspec.structs.replace(share, which=other.name, which_order=other.order)
     return tuple(result)
 
 

@@ -34,6 +34,8 @@ _LETTERS = str.maketrans({
     "ɓ": "b", "ƙ": "k", "ŋ": "n", "ɲ": "n", "ñ": "n", "ʿ": "", "ʾ": "", "’": "", "'": "", "ʼ": "", "‘": "",
 })  # fmt: skip
 
+_SILENT = set("ءـğʿʾʼ")
+
 _BEN = {"ibn", "bin", "ben", "bn"}
 _BINT = {"bint", "bent", "bnt"}
 _MOHAMED = {"mohd", "md", "med", "mhd", "muhd"}
@@ -86,7 +88,8 @@ def sound(text: str) -> str:
 def readable(text: str) -> float:
     """The share of the letters of ``text`` that :func:`sound` can read: 0 for a script it does not know."""
     letters = [letter for letter in text if letter.isalpha()]
-    return sum(bool(_latin(letter)) or letter == "ء" for letter in letters) / len(letters) if letters else 0.0
+    known = sum(letter.casefold() in _SILENT or bool(_latin(letter)) for letter in letters)
+    return known / len(letters) if letters else 0.0
 
 
 def parts(name: str) -> list[str]:

@@ -1,0 +1,150 @@
+"""A child process for foreign bytes: the same events, and an end that is only its own."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shared.evidence import decode, sandbox
+from shared.evidence.decode import Problem
+from shared.evidence.frames import Fit, Picture
+from shared.evidence.media import Probe
+from shared.evidence.sandbox import Limits
+from tests.film import babble, film
+
+FIT = Fit(64, 64, "bgr24")
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes through /proc")
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return film(tmp_path_factory.mktemp("film") / "a.mp4", 4, sound=babble(4, 1, 3))
+
+
+def children() -> list[int]:
+    return [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+
+
+class Meddling(io.BytesIO):
+    """A video that does something to the child which is waiting for its bytes."""
+
+    def __init__(self, data: bytes, meddle: Callable[[int], None], after: int = 0) -> None:
+        super().__init__(data)
+        self._meddle = meddle
+        self._before = set(children())
+        self._left = after
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            for child in set(children()) - self._before:
+                self._meddle(child)
+        return super().read(512 if size is None or size < 0 else min(size, 512))
+
+
+def test_the_same_events_as_in_process(video: Path) -> None:
+    assert list(sandbox.decode(video, FIT)) == list(decode.decode(video, FIT))
+    assert list(sandbox.decode(video, None)) == list(decode.decode(video, None))
+
+
+def test_a_damaged_file_gives_the_same_reasons(video: Path) -> None:
+    for data in (b"", b"nothing", video.read_bytes()[:5000]):
+        assert list(sandbox.decode(io.BytesIO(data), FIT)) == list(decode.decode(io.BytesIO(data), FIT))
+
+
+@pytest.mark.parametrize("fault", [signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE])
+def test_a_crash_of_the_decoder_is_a_reason(video: Path, fault: signal.Signals) -> None:
+    meddling = Meddling(video.read_bytes(), lambda child: os.kill(child, fault))
+    assert list(sandbox.decode(meddling, FIT)) == [Problem("decoder_crashed", f"it ended with {-fault}")]
+    assert not set(children()) - meddling._before
+
+
+def test_what_came_before_the_crash_is_kept(tmp_path: Path) -> None:
+    long = film(tmp_path / "long.mp4", 60, options={"movflags": "faststart"})
+    meddling = Meddling(long.read_bytes(), lambda child: os.kill(child, signal.SIGSEGV), after=40)
+    events = list(sandbox.decode(meddling, FIT))
+    assert isinstance(events[0], Probe)
+    assert isinstance(events[-1], Problem)
+    assert events[-1].code == "decoder_crashed"
+
+
+def test_the_next_video_is_not_affected(video: Path) -> None:
+    meddling = Meddling(video.read_bytes(), lambda child: os.kill(child, signal.SIGSEGV))
+    list(sandbox.decode(meddling, FIT))
+    assert sum(isinstance(event, Picture) for event in sandbox.decode(video, FIT)) == 4
+
+
+def test_a_decoder_that_falls_silent_is_given_up(video: Path) -> None:
+    meddling = Meddling(video.read_bytes(), lambda child: os.kill(child, signal.SIGSTOP))
+    events = list(sandbox.decode(meddling, FIT, Limits(answer_s=0.3)))
+    assert [event.code for event in events if isinstance(event, Problem)] == ["too_demanding"]
+    assert not set(children()) - meddling._before
+
+
+def test_memory_is_limited(video: Path) -> None:
+    """With less than a decoder needs, a good video ends in a reason as well."""
+    events = list(sandbox.decode(video, Fit(12000, 12000, "rgb24"), Limits(memory=700 * 1024 * 1024)))
+    assert isinstance(events[-1], Problem)
+    assert events[-1].code in ("too_demanding", "file_damaged")
+
+
+def test_processor_time_is_limited(tmp_path: Path) -> None:
+    heavy = film(tmp_path / "heavy.mp4", 60, rate=2, gop=1)
+    events = list(sandbox.decode(heavy, Fit(3000, 3000, "rgb24"), Limits(processor_s=1)))
+    assert [event.code for event in events if isinstance(event, Problem)] == ["too_demanding"]
+
+
+def test_stopping_early_leaves_no_process(video: Path) -> None:
+    before = set(children())
+    events = sandbox.decode(video, FIT)
+    next(events)
+    assert set(children()) - before
+    events.close()
+    assert not set(children()) - before
+
+
+def test_the_child_sees_none_of_our_environment(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QURBANI_SECRET", "hunter2")
+    seen: list[bytes] = []
+    meddling = Meddling(video.read_bytes(), lambda child: seen.append(Path(f"/proc/{child}/environ").read_bytes()))
+    list(sandbox.decode(meddling, FIT))
+    assert seen
+    assert all(b"hunter2" not in environment for environment in seen)
+
+
+def test_the_child_can_open_no_file_no_socket_and_no_program() -> None:
+    attempt = """
+import socket, subprocess, sys
+from shared.evidence.sandbox import Limits, _confine
+_confine(Limits())
+for attempt in (lambda: open("/etc/hostname"), socket.socket, lambda: subprocess.run([sys.executable])):
+    try:
+        attempt()
+    except OSError:
+        print("refused")
+"""
+    result = subprocess.run([sys.executable, "-c", attempt], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["refused"] * 3
+
+
+def test_plaintext_of_a_sealed_video_is_read_by_the_parent_only(video: Path) -> None:
+    """The child has no descriptor but its end of the socket, so it cannot know where the bytes come from."""
+    opened: list[set[str]] = []
+
+    def look(child: int) -> None:
+        folder = Path(f"/proc/{child}/fd")
+        opened.append({os.readlink(link).split(":")[0] for link in folder.iterdir()})
+
+    list(sandbox.decode(Meddling(video.read_bytes(), look), FIT))
+    assert opened
+    assert all(kinds <= {"/dev/null", "socket"} for kinds in opened)
+    assert threading.active_count() >= 1
