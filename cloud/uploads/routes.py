@@ -39,7 +39,7 @@ async def watch(
     answer = ranges.answer(request.headers, f'"{copy.sha256}"', copy.size)
     headers = {**answer.headers, "Cache-Control": "private, no-store"}
     if request.method == "HEAD" or answer.status == 304:
-        return Response(None, status_code=answer.status, headers=headers, media_type=copy.media_type)
+        return Response(b"", status_code=answer.status, headers=headers, media_type=copy.media_type)
     blob = await asyncio.to_thread(open_store(platform.settings).open, copy.blob_id)
     plain = await asyncio.to_thread(_pieces, platform, blob, answer.start, answer.stop)
     return Stream(_sent(blob, plain), status_code=answer.status, headers=headers, media_type=copy.media_type)

@@ -113,7 +113,8 @@ def test_an_original_that_is_no_video_fails_once_and_for_all(busy_hub: CloudHub,
     film.send()
     film.judge()
     assert failure(film) == reason
-    assert busy_hub.sql("SELECT state, attempts FROM platform.jobs WHERE key = :id", id=str(film.video)) == [("done", 1)]
+    job = busy_hub.sql("SELECT state, attempts FROM platform.jobs WHERE key = :id", id=str(film.video))
+    assert job == [("done", 1)]
     assert film.order_state() == "sacrificed"
 
 
