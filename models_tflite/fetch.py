@@ -65,9 +65,9 @@ def _fetch_folder(entry: RecogniserEntry, folder: Path, progress: Progress) -> P
     try:
         with zipfile.ZipFile(part) as archive:
             target = _install(entry, folder, _members(archive))
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, QurbaniError) as error:
         part.unlink()
-        raise QurbaniError("model_damaged", f"{entry.name}: {error}; it was deleted") from error
+        raise QurbaniError("model_damaged", f"{entry.name}: {error}; what was fetched is deleted") from error
     write_whole(pinned, [digest(part).encode()])
     part.unlink()
     return target
@@ -99,7 +99,7 @@ def _receive(answer: httpx.Response, part: Path, here: int, progress: Progress) 
     length = answer.headers.get("Content-Length")
     total = here + int(length) if length else 0
     with part.open("ab" if here else "wb") as file:
-        for chunk in answer.iter_raw(_CHUNK):
+        for chunk in answer.iter_raw():  # as it comes: over a bad line every byte is one that need not come again
             file.write(chunk)
             here += len(chunk)
             progress(here, total)
