@@ -37,7 +37,7 @@ def serve() -> None:
 
 @app.command()
 def enrol(
-    hub: Annotated[str, typer.Option(help="The address of the hub, e.g. https://hub.example")],
+    hub: Annotated[str, typer.Option(envvar="QURBANI_HUB_URL", help="Its address, e.g. https://hub.example")],
     code: Annotated[str, typer.Option(help="The one-time code of the hub's administrator.")],
     name: Annotated[str, typer.Option(help="What people call this box.")] = socket.gethostname(),
 ) -> None:
@@ -108,4 +108,4 @@ def _age(seconds: float) -> str:
 
 
 def _size(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"

@@ -65,6 +65,7 @@ class Agent:
         self._failures = 0
         for blob_id, refusal in refused.items():
             _log.warning("blob_refused", blob=blob_id, code=refusal.code, detail=refusal.detail)
+            self._outbox.failed(f"{refusal.code}: {refusal.detail}")
         return self._settings.sync_interval_s
 
     def _failed(self, error: QurbaniError) -> float:

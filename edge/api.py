@@ -132,6 +132,7 @@ def make_app(
         exception_handlers=PROBLEM_HANDLERS,
         lifespan=[receiving],
         openapi_config=None,
+        logging_config=None,
     ))  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from shared.crypto import UnsealKey
+from shared.errors import QurbaniError
 from shared.files import sync_folder
 from shared.sealed import SealedReader
 
@@ -38,9 +39,13 @@ class Blobs:
         self.path(blob_id).unlink(missing_ok=True)
 
     def read(self, blob_id: str, offset: int, size: int) -> bytes:
-        with self.path(blob_id).open("rb") as source:
-            source.seek(offset)
-            return source.read(size)
+        """Sealed bytes. Raises ``damaged`` when the file has gone."""
+        try:
+            with self.path(blob_id).open("rb") as source:
+                source.seek(offset)
+                return source.read(size)
+        except FileNotFoundError as error:
+            raise QurbaniError("damaged", f"the blob {blob_id} is not on the disk") from error
 
     @contextmanager
     def opened(self, blob_id: str) -> Iterator[IO[bytes]]:

@@ -75,14 +75,17 @@ def serve(settings: Settings) -> None:
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
     address = {"url": f"http://{host}:{port}", "pid": os.getpid()}
-    write_whole(settings.run / "api.json", [msgspec.json.encode(address)])
+    write_whole(settings.address, [msgspec.json.encode(address)])
     structlog.get_logger(__name__).info("box_started", **address)
     programs = {
         "api": Program(_process("api", listening.fileno()), [lock, listening.fileno()]),
         "worker": Program(_process("worker"), [lock]),
         "agent": Program(_process("agent"), [lock]),
     }
-    asyncio.run(Supervisor(programs).run())
+    try:
+        asyncio.run(Supervisor(programs).run())
+    finally:
+        settings.address.unlink(missing_ok=True)
 
 
 def api(settings: Settings, listening: socket.socket) -> None:
@@ -116,6 +119,7 @@ def api(settings: Settings, listening: socket.socket) -> None:
         app,
         lifespan="on",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -137,6 +141,7 @@ def work(settings: Settings) -> None:
     bell = Bell(settings.run, "worker")
     busy = worker.Worker(box.db, box.capture, check, bell, box.clock, new_id)
     worker.run(busy, Queue(settings.queue, busy.look), Ear(settings.run, [JOB]))
+    os._exit(0)  # a check that is under way is not waited for: the next worker frees its lease
 
 
 def sync(settings: Settings) -> None:
@@ -160,7 +165,7 @@ def enrol(settings: Settings, hub_url: str, code: str, name: str) -> Node:
 
     db = open_database(settings)
     try:
-        keys = Keys.load(settings.keys)
+        keys = Keys.make(settings.keys)
         message = enrolment.enrol(code, keys.sign, keys.seal.public, name)
         with client(settings, hub_url) as http:
             answer = drive(session.enrol(message), lambda call: send(http, call))

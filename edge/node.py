@@ -23,13 +23,22 @@ class Keys(msgspec.Struct, frozen=True):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The keys in ``folder``, made at the first call."""
+        """The keys in ``folder``. Raises ``misconfigured`` when they are not there: new ones would help nobody."""
+        sign, seal = (folder / name for name in KEY_FILES)
+        try:
+            return cls(load_key(sign, SigningKey), load_key(seal, UnsealKey))
+        except FileNotFoundError as error:
+            raise QurbaniError("misconfigured", f"the private key {error.filename} is missing") from error
+
+    @classmethod
+    def make(cls, folder: Path) -> Self:
+        """As :meth:`load`; what is not there yet is made. For a box that enrols."""
         sign, seal = (folder / name for name in KEY_FILES)
         if not sign.exists():
             save_key(sign, SigningKey.generate())
         if not seal.exists():
             save_key(seal, UnsealKey.generate())
-        return cls(load_key(sign, SigningKey), load_key(seal, UnsealKey))
+        return cls.load(folder)
 
 
 class Node(msgspec.Struct, frozen=True):

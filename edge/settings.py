@@ -67,6 +67,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Sockets, the lock and the address of the running box; nothing in it outlives a boot."""
         return self.folder / "run"
 
+    @property
+    def address(self) -> Path:
+        """Tells where the API of the running box listens: ``{"url": ..., "pid": ...}``."""
+        return self.run / "api.json"
+
     def make_folders(self) -> None:
         for folder in (self.folder, self.keys, self.blobs, self.uploads, self.run):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -114,7 +114,10 @@ class Supervisor:
                 await self._pause(delay)
 
     async def _run_once(self, program: Program) -> int:
-        process = await asyncio.create_subprocess_exec(*program.arguments, stdin=PIPE, pass_fds=program.keep)
+        # A session of its own: Ctrl-C at the terminal is for the supervisor, which then stops its children.
+        process = await asyncio.create_subprocess_exec(
+            *program.arguments, stdin=PIPE, pass_fds=program.keep, start_new_session=True
+        )
         ended = asyncio.create_task(process.wait())
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)

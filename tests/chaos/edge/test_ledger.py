@@ -64,7 +64,7 @@ worker.run(busy, Queue(folder / "queue.db", busy.look), Ear(folder, [JOB]))
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
     """A box with a video to check for each of ``JOBS`` animals."""
-    database, keys, clock = Database(tmp_path / "edge.db"), Keys.load(tmp_path), SystemClock()
+    database, keys, clock = Database(tmp_path / "edge.db"), Keys.make(tmp_path), SystemClock()
     hub = SigningKey.generate().public.raw, UnsealKey.generate().public.raw
     identity.save(database, Node(new_id(), new_id(), "box 1", "http://hub.example", *hub))
     capture = Capture(database, keys.sign, clock, new_id)

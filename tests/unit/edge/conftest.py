@@ -36,7 +36,7 @@ def clock() -> ManualClock:
 def keys(tmp_path: Path) -> Keys:
     folder = tmp_path / "keys"
     folder.mkdir()
-    return Keys.load(folder)
+    return Keys.make(folder)
 
 
 @pytest.fixture

@@ -269,7 +269,9 @@ def test_an_identity_does_not_change_under_a_history(db: Database, node: Node, s
 
 def test_keys_are_made_once_and_belong_to_their_owner(keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("keys")
-    made = Keys.load(folder)
+    with pytest.raises(QurbaniError, match="missing"):
+        Keys.load(folder)
+    made = Keys.make(folder)
     again = Keys.load(folder)
     assert (made.sign.public, made.seal.public) == (again.sign.public, again.seal.public)
     assert made.sign.public != keys.sign.public
