@@ -29,13 +29,14 @@ from shared.crypto import SigningKey, UnsealKey, VerifyKey
 from shared.ids import new_id
 from sync import enrolment
 from sync.calls import Call, Reply, drive
-from sync.messages import Enrolled
+from sync.messages import ENROL, MEDIA_TYPE, Enrolled, from_wire, to_wire
 from sync.ports import Position
-from sync.session import Identity, Session, enrol
+from sync.session import Identity, Session
 from tests.unit.sync import world
 from tests.unit.sync.chains import Chain
 
 ADMIN = "admin@example.org"
+SEAL = UnsealKey(b"s" * 32).public
 
 
 def hub_settings(room: Room, data: Path, **more: str) -> Settings:
@@ -72,6 +73,8 @@ class CloudHub:
         self._loop = loop
         self._clients: list[httpx.Client] = []
         self.stranger = Person(self.client())
+        self.password = password
+        """The admin's."""
         self.admin = self.sign_in(ADMIN, password)
 
     def client(self, **headers: str) -> httpx.Client:
@@ -117,9 +120,12 @@ class CloudHub:
         """A box, enrolled at a site."""
         code = self.admin.post(f"/api/v1/sites/{site}/enrolment-codes")["code"]
         key = SigningKey.generate()
-        message = enrolment.enrol(code, key, UnsealKey.generate().public, "a box")
-        enrolled = drive(enrol(message), self.send)
-        return Box(self, key, enrolled)
+        return Box(self, key, from_wire(self.enrol(code, key).body, Enrolled))
+
+    def enrol(self, code: str, key: SigningKey | None = None) -> Reply:
+        """What the hub answers to a box that shows this code."""
+        message = enrolment.enrol(code, key or SigningKey.generate(), SEAL, "a box")
+        return self.send(Call("POST", ENROL, {"content-type": MEDIA_TYPE}, to_wire(message)))
 
     def send(self, call: Call) -> Reply:
         """One call of the sync protocol, over HTTP."""

@@ -52,7 +52,7 @@ class Base(DeclarativeBase):
         UUID: Uuid(),
         bytes: LargeBinary(),
         datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB(),
+        dict[str, Any]: JSONB(none_as_null=True),
         list[str]: JSONB(),
     }
 

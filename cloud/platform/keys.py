@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cloud.platform.settings import Settings
 from shared.crypto import SigningKey, UnsealKey
 from shared.errors import QurbaniError
+from shared.files import sync_folder
 
 SIZE = 32
 
@@ -55,21 +58,13 @@ class Keys:
 
 def _kept(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        pass
-    # Several programs may start at once: whoever links first wins, and all read the winner's.
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(fd, "w") as out:
-            out.write(secrets.token_hex(SIZE))
-            out.flush()
-            os.fsync(out.fileno())
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
+    if not path.exists():
+        with NamedTemporaryFile("w", dir=path.parent) as fresh:
+            fresh.write(secrets.token_hex(SIZE))
+            fresh.flush()
+            os.fsync(fresh.fileno())
+            # Several programs may start at once: whoever links first wins, and all read the winner's.
+            with suppress(FileExistsError):
+                os.link(fresh.name, path)
+        sync_folder(path.parent)
     return path.read_text().strip()
