@@ -45,6 +45,20 @@ class Output(msgspec.Struct, frozen=True):
     labels: tuple[str, ...]
 
 
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the weights of a model of our own come from.
+
+    ``data`` are its pictures' sources with their licences, ``commit`` holds the code and the recipe that made it,
+    ``metrics`` are measured on the pictures kept for judging, as docs/evaluation.md explains.
+    """
+
+    data: tuple[str, ...]
+    teacher: str
+    commit: str
+    command: str
+    metrics: Mapping[str, float]
+
+
 class DetectorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A model that looks. ``groups`` say how much of each label's score counts for which group."""
 
@@ -60,6 +74,7 @@ class DetectorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: Mapping[Group, Mapping[str, float]]
     rule: Rule
     url: str = ""
+    training: Training | None = None
 
 
 class RecogniserEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
