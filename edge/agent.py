@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Mapping
 
 import httpx
@@ -73,4 +74,6 @@ class Agent:
         self._outbox.failed(f"{error.code}: {error.detail}")
         wait = delay_s(self._failures, error, random.random, self._settings.sync_retry_max_s)
         _log.info("hub_not_reached", code=error.code, detail=error.detail, failures=self._failures, again_in_s=wait)
-        return wait
+        asked = float(error.facts.get("retry_after", 0))
+        time.sleep(asked)  # no bell ends what the hub has asked for
+        return wait - asked

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from edge import jobs
-from edge.db import Database, Tx
+from edge.db import Database, Tx, one
 from shared.clock import Clock, Reading
 from shared.crypto import SigningKey
 from shared.domain.fields import FIELDS
@@ -33,7 +33,7 @@ VALIDATE = "validate"
 """The job that checks a video; its key is the video's id."""
 
 
-class Film(msgspec.Struct, frozen=True):
+class Video(msgspec.Struct, frozen=True):
     """A whole video, sealed and on the disk. ``sha256`` and ``size`` are of the original, ``blob_*`` of the seal."""
 
     id: UUID
@@ -74,43 +74,43 @@ class Capture:
 
         self._db.write(work)
 
-    def film(self, film: Film, executor_id: UUID) -> str:
+    def keep_video(self, video: Video, executor_id: UUID) -> str:
         """A video has arrived whole. Returns when it is durable together with the job to check it.
 
-        Gives the id of the blob that is kept: another one than ``film``'s when the same video came before.
+        Gives the id of the blob that is kept: another one than ``video``'s when the same video came before.
         Raises ``not_found`` without its sacrifice, ``conflict`` when the id belongs to another video.
         """
         now = self._clock.read()
 
         def work(tx: Tx) -> str:
-            known = one(tx, "SELECT sacrifice_id, sha256, blob_id FROM video WHERE id = ?", film.id)
+            known = one(tx, "SELECT sacrifice_id, sha256, blob_id FROM video WHERE id = ?", video.id)
             if known is not None:
-                if (known["sacrifice_id"], known["sha256"]) != (str(film.sacrifice_id), film.sha256):
+                if (known["sacrifice_id"], known["sha256"]) != (str(video.sacrifice_id), video.sha256):
                     raise QurbaniError("conflict", "another video has this id")
                 return str(known["blob_id"])
-            state = sacrifice_state(tx, film.sacrifice_id)
-            tx.table("blob").insert({"id": film.blob_id, "size": film.blob_size})
+            state = sacrifice_state(tx, video.sacrifice_id)
+            tx.table("blob").insert({"id": video.blob_id, "size": video.blob_size})
             row = {
-                "sacrifice_id": str(film.sacrifice_id),
-                "sha256": film.sha256,
-                "size": film.size,
-                "blob_id": film.blob_id,
-                "media_type": film.media_type,
+                "sacrifice_id": str(video.sacrifice_id),
+                "sha256": video.sha256,
+                "size": video.size,
+                "blob_id": video.blob_id,
+                "media_type": video.media_type,
             }
-            tx.table("video").insert({"id": str(film.id), "captured": _json(now), **row})
-            patch = {**row, "blob_size": film.blob_size, "captured": msgspec.to_builtins(now)}
-            self._append(tx, now, "video", film.id, patch, str(executor_id))
-            self._move(tx, now, film.sacrifice_id, state, "recorded", str(executor_id))
-            jobs.add(tx, VALIDATE, film.id)
-            return film.blob_id
+            tx.table("video").insert({"id": str(video.id), "captured": _json(now), **row})
+            patch = {**row, "blob_size": video.blob_size, "captured": msgspec.to_builtins(now)}
+            self._append(tx, now, "video", video.id, patch, str(executor_id))
+            self._move(tx, now, video.sacrifice_id, state, "recorded", str(executor_id))
+            jobs.add(tx, VALIDATE, video.id)
+            return video.blob_id
 
         return self._db.write(work)
 
-    def verdict(self, lease: jobs.Lease, video_id: UUID, verdict: Verdict) -> None:
+    def record_verdict(self, lease: jobs.Lease, video_id: UUID, verdict: Verdict) -> None:
         """The outcome of a check, and the end of its job. Raises ``lost_lease`` when someone else took the job."""
         self._judge(lease, "done", None, video_id, verdict)
 
-    def unchecked(self, lease: jobs.Lease, video_id: UUID, verdict: Verdict, reason: str) -> None:
+    def record_unchecked(self, lease: jobs.Lease, video_id: UUID, verdict: Verdict, reason: str) -> None:
         """Every attempt failed: the job is parked with its ``reason``, and the tablet gets its answer all the same."""
         self._judge(lease, "parked", reason, video_id, verdict)
 
@@ -134,7 +134,7 @@ class Capture:
 
         self._db.write(work)
 
-    def feed(self, changes: Sequence[Change], cursor: int) -> None:
+    def apply_feed(self, changes: Sequence[Change], cursor: int) -> None:
         """Take in a page of the site feed and move the cursor, both or neither.
 
         What a newer hub knows and this box does not is left out.
@@ -182,12 +182,6 @@ FEED: Mapping[str, Sequence[str]] = {
     if "cloud_only" in fields.values()
 }
 """The records that the hub writes, and their fields: tables and columns of the same names."""
-
-
-def one(tx: Tx, sql: str, *parameters: object) -> dict[str, Any] | None:
-    """The first row of a query, if there is one. UUIDs may stand among the parameters."""
-    texts = [str(value) if isinstance(value, UUID) else value for value in parameters]
-    return next(iter(tx.query(sql, texts)), None)
 
 
 def sacrifice_state(tx: Tx, id: UUID) -> str:

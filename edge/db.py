@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 import sqlite_utils
 
@@ -64,6 +65,12 @@ class Database:
     def close(self) -> None:
         self._reader.close()
         self._writer.close()
+
+
+def one(tx: Tx, sql: str, *parameters: object) -> dict[str, Any] | None:
+    """The first row of a query, if there is one. UUIDs may stand among the parameters."""
+    texts = [str(value) if isinstance(value, UUID) else value for value in parameters]
+    return next(iter(tx.query(sql, texts)), None)
 
 
 def _open(path: Path, *, read_only: bool = False) -> sqlite_utils.Database:

@@ -55,7 +55,7 @@ class Outbox:
         self._db.write(work)
 
     def apply(self, changes: Sequence[Change], cursor: int) -> None:
-        self._capture.feed(changes, cursor)
+        self._capture.apply_feed(changes, cursor)
 
     def heard(self, time_ms: int) -> None:
         contact = [hlc.pack(time_ms), self._clock.read().wall_ms]

@@ -9,8 +9,7 @@ from uuid import UUID
 import msgspec
 
 from edge.auth import Executor
-from edge.capture import one
-from edge.db import Database, Tx
+from edge.db import Database, Tx, one
 from shared.domain.order import CAPACITY
 from shared.domain.verdict import Claim, Outcome, Verdict, hint
 from shared.errors import QurbaniError

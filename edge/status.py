@@ -7,8 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from edge.capture import one
-from edge.db import Database, Tx
+from edge.db import Database, Tx, one
 from edge.disk import Disk
 from shared.clock import Clock
 

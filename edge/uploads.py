@@ -10,7 +10,7 @@ import msgspec
 
 from edge.blobs import Blobs
 from edge.bus import JOB, OP, Bell
-from edge.capture import Capture, Film
+from edge.capture import Capture, Video
 from edge.disk import Disk
 from edge.site import Site
 from shared.errors import QurbaniError
@@ -53,8 +53,8 @@ class VideoUploads:
     def _take(self, arrived: Arrived) -> None:
         video, blob = read_metadata(arrived.metadata), arrived.blob
         self._blobs.keep(arrived.path, blob.blob_id)
-        kept = self._capture.film(
-            Film(
+        kept = self._capture.keep_video(
+            Video(
                 id=video.video_id,
                 sacrifice_id=video.sacrifice_id,
                 sha256=blob.sha256,

@@ -17,6 +17,7 @@ from edge.queue import Queue
 from shared.clock import Clock
 from shared.domain.verdict import Reason, Verdict
 from shared.errors import QurbaniError
+from shared.evidence.judge import RULES
 from shared.ids import NewId
 
 SWEEP_S = 5.0
@@ -68,7 +69,7 @@ class Worker:
         except Exception as error:  # the outermost loop of the worker: one bad video must not end it
             self._failed(lease, error)
         else:
-            self._capture.verdict(lease, lease.key, verdict)
+            self._capture.record_verdict(lease, lease.key, verdict)
 
     def _failed(self, lease: Lease, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"
@@ -80,8 +81,8 @@ class Worker:
             self._db.write(lambda tx: jobs.retry(tx, lease, now, reason))
 
     def _give_up(self, lease: Lease, reason: str) -> None:
-        verdict = Verdict("review", "", reasons=(Reason("decoder_crashed"),))
-        self._capture.unchecked(lease, lease.key, verdict, reason)
+        verdict = Verdict("review", RULES, reasons=(Reason("decoder_crashed"),))
+        self._capture.record_unchecked(lease, lease.key, verdict, reason)
 
 
 def run(worker: Worker, queue: Queue, ear: Ear) -> None:

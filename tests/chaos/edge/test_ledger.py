@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge import node as identity
-from edge.capture import Capture, Film
+from edge.capture import Capture, Video
 from edge.db import Database
 from edge.node import Keys, Node
 from shared.clock import SystemClock
@@ -42,9 +42,9 @@ db, clock = Database(folder / "edge.db"), SystemClock()
 
 class Careless(Capture):
     "Ends the job when it is taken, as a queue without acknowledgement does."
-    def verdict(self, lease, video_id, verdict):
+    def record_verdict(self, lease, video_id, verdict):
         self._db.write(lambda tx: tx.execute("UPDATE job SET state = 'open' WHERE id = ?", [lease.job]))
-        super().verdict(lease, video_id, verdict)
+        super().record_verdict(lease, video_id, verdict)
 
 capture = (Careless if careless else Capture)(db, Keys.load(folder).sign, clock, new_id)
 
@@ -70,9 +70,9 @@ def db(tmp_path: Path) -> Iterator[Database]:
     capture = Capture(database, keys.sign, clock, new_id)
     for number in range(1, JOBS + 1):
         animal, sacrifice, blob = new_id(), new_id(), new_id().hex * 2
-        capture.feed([Change(number, "animal", animal, {"tag": str(number), "species": "sheep"})], number)
+        capture.apply_feed([Change(number, "animal", animal, {"tag": str(number), "species": "sheep"})], number)
         capture.open_sacrifice(sacrifice, animal, new_id())
-        capture.film(Film(new_id(), sacrifice, "ab" * 32, 5, blob, 300, "video/mp4"), new_id())
+        capture.keep_video(Video(new_id(), sacrifice, "ab" * 32, 5, blob, 300, "video/mp4"), new_id())
     yield database
     database.close()
 

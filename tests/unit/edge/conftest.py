@@ -51,7 +51,7 @@ def node(db: Database) -> Node:
 def capture(db: Database, keys: Keys, clock: ManualClock, node: Node) -> Capture:
     """Its site has one animal with one share."""
     capture = Capture(db, keys.sign, clock, new_id)
-    capture.feed(
+    capture.apply_feed(
         [
             Change(1, "animal", ANIMAL, {"site_id": str(node.site_id), "tag": "17", "species": "sheep", "pen": "A"}),
             Change(2, "share", SHARE, {"animal_id": str(ANIMAL), "name": "Ahmed Benali", "language": "ar"}),

@@ -17,7 +17,7 @@ from edge import node as identity
 from edge.agent import Agent, client, send
 from edge.blobs import Blobs
 from edge.bus import OP, Ear
-from edge.capture import Capture, Film
+from edge.capture import Capture, Video
 from edge.db import Database
 from edge.node import Keys, Node
 from edge.outbox import Outbox
@@ -25,7 +25,7 @@ from edge.settings import Settings
 from shared.clock import ManualClock
 from shared.errors import QurbaniError
 from shared.ids import new_id
-from sync.calls import Call
+from sync.calls import Call, Reply
 from sync.session import Identity, Session
 from tests.hub import Hub, serving
 from tests.unit.sync.chains import HUB_KEY, NODE, SITE
@@ -87,7 +87,7 @@ def films(capture: Capture, blobs: Blobs, sacrifice: UUID, tmp_path: Path) -> li
         ids.append(hashlib.sha256(content).hexdigest())
         blobs.keep(tmp_path / "data", ids[-1])
         (tmp_path / "data").unlink()
-        capture.film(Film(new_id(), sacrifice, "ab" * 32, 972, ids[-1], 1000, "video/mp4"), new_id())
+        capture.keep_video(Video(new_id(), sacrifice, "ab" * 32, 972, ids[-1], 1000, "video/mp4"), new_id())
     return ids
 
 
@@ -128,6 +128,15 @@ def test_patience_grows_up_to_its_limit_and_ends_with_success(
     http.base_url = httpx.URL(hub.url)
     assert agent.once() == settings.sync_interval_s
     assert link_error(db) is None
+
+
+def test_what_the_hub_asks_for_is_waited_out(agent: Agent, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = QurbaniError("too_many_requests").problem()
+    answer = Reply(429, {"content-type": "application/problem+json", "retry-after": "1"}, msgspec.json.encode(busy))
+    monkeypatch.setattr(hub, "answer", lambda call: answer)
+    started = time.monotonic()
+    assert 0 <= agent.once() <= 1
+    assert time.monotonic() - started >= 1
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ PIN_HASH = PasswordHasher(1, 8, 1).hash("2580")
 @pytest.fixture
 def executor(capture: Capture) -> UUID:
     id = new_id()
-    capture.feed([Change(10, "executor", id, {"name": "Amina", "pin_hash": PIN_HASH, "language": "fr"})], 10)
+    capture.apply_feed([Change(10, "executor", id, {"name": "Amina", "pin_hash": PIN_HASH, "language": "fr"})], 10)
     return id
 
 
@@ -50,7 +50,7 @@ def test_a_pin_becomes_a_token_becomes_an_executor(auth: Auth, executor: UUID) -
 @pytest.mark.parametrize("hash", [None, "", "2580", "$argon2id$broken"])
 def test_an_executor_without_a_proper_hash_cannot_sign_in(auth: Auth, capture: Capture, hash: str | None) -> None:
     id = new_id()
-    capture.feed([Change(11, "executor", id, {"name": "X", "pin_hash": hash})], 11)
+    capture.apply_feed([Change(11, "executor", id, {"name": "X", "pin_hash": hash})], 11)
     refused("bad_credentials", lambda: auth.sign_in(id, hash or ""))
 
 
@@ -102,7 +102,7 @@ def test_after_a_boot_the_wall_clock_is_all_there_is(auth: Auth, executor: UUID,
 
 def test_whom_the_hub_takes_away_is_out_at_once(auth: Auth, executor: UUID, capture: Capture) -> None:
     token, _ = auth.sign_in(executor, "2580")
-    capture.feed([Change(12, "executor", executor, None)], 12)
+    capture.apply_feed([Change(12, "executor", executor, None)], 12)
     refused("not_signed_in", lambda: auth.executor(token))
     refused("bad_credentials", lambda: auth.sign_in(executor, "2580"))
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from edge import jobs
-from edge.capture import Capture, Film
+from edge.capture import Capture, Video
 from edge.db import Database
 from edge.jobs import Lease
 from edge.node import Keys, Node
@@ -24,10 +24,10 @@ GOOD = Verdict("authentic", "1")
 UNSURE = Verdict("review", "1", reasons=(Reason("no_detector"),))
 
 
-def film(sacrifice: UUID, **changes: object) -> Film:
+def film(sacrifice: UUID, **changes: object) -> Video:
     sealed = new_id().hex * 2
     return msgspec.structs.replace(
-        Film(new_id(), sacrifice, sha256="ab" * 32, size=5, blob_id=sealed, blob_size=300, media_type="video/mp4"),
+        Video(new_id(), sacrifice, sha256="ab" * 32, size=5, blob_id=sealed, blob_size=300, media_type="video/mp4"),
         **changes,
     )
 
@@ -54,9 +54,9 @@ def test_the_story_of_one_sacrifice(
     executor = db.rows("SELECT executor_id FROM sacrifice")[0]["executor_id"]
     video = film(sacrifice)
     clock.advance(1000)
-    capture.film(video, UUID(executor))
+    capture.keep_video(video, UUID(executor))
     assert counts(db) == (1, 1, 1, 0, 1, 3)
-    capture.verdict(take(db, clock), video.id, UNSURE)
+    capture.record_verdict(take(db, clock), video.id, UNSURE)
     assert counts(db) == (1, 1, 1, 1, 1, 5)
 
     told = patches(db)
@@ -86,14 +86,14 @@ def test_repeats_change_nothing(db: Database, capture: Capture, clock: ManualClo
     video = film(sacrifice)
     for _ in range(3):
         capture.open_sacrifice(sacrifice, animal, executor)
-        capture.film(video, executor)
+        capture.keep_video(video, executor)
         # A tablet that lost its upload sends the same video again, and it is sealed under another key.
-        capture.film(msgspec.structs.replace(video, blob_id=new_id().hex * 2), executor)
+        capture.keep_video(msgspec.structs.replace(video, blob_id=new_id().hex * 2), executor)
     assert counts(db) == (1, 1, 1, 0, 1, 3)
     lease = take(db, clock)
-    capture.verdict(lease, video.id, GOOD)
+    capture.record_verdict(lease, video.id, GOOD)
     with pytest.raises(QurbaniError, match="lost_lease"):
-        capture.verdict(lease, video.id, GOOD)
+        capture.record_verdict(lease, video.id, GOOD)
     assert counts(db) == (1, 1, 1, 1, 1, 5)
 
 
@@ -112,29 +112,29 @@ def test_what_is_not_there_is_not_recorded(db: Database, capture: Capture) -> No
     with pytest.raises(QurbaniError, match="not_found"):
         capture.open_sacrifice(new_id(), new_id(), new_id())
     with pytest.raises(QurbaniError, match="not_found"):
-        capture.film(film(new_id()), new_id())
+        capture.keep_video(film(new_id()), new_id())
     assert counts(db) == (0, 0, 0, 0, 0, 0)
 
 
 def test_a_video_id_is_used_once(db: Database, capture: Capture, sacrifice: UUID) -> None:
     video = film(sacrifice)
-    capture.film(video, new_id())
+    capture.keep_video(video, new_id())
     with pytest.raises(QurbaniError, match="conflict"):
-        capture.film(film(sacrifice, id=video.id, sha256="cd" * 32), new_id())
+        capture.keep_video(film(sacrifice, id=video.id, sha256="cd" * 32), new_id())
     assert counts(db) == (1, 1, 1, 0, 1, 3)
 
 
 def test_a_retake(db: Database, capture: Capture, clock: ManualClock, sacrifice: UUID) -> None:
     """A sacrifice is judged when each of its videos is, also when the second came before the first was checked."""
     first, second = film(sacrifice), film(sacrifice)
-    capture.film(first, new_id())
-    capture.film(second, new_id())
+    capture.keep_video(first, new_id())
+    capture.keep_video(second, new_id())
     state = "SELECT state FROM sacrifice"
-    capture.verdict(take(db, clock), first.id, UNSURE)
+    capture.record_verdict(take(db, clock), first.id, UNSURE)
     assert db.rows(state) == [{"state": "recorded"}]
-    capture.verdict(take(db, clock), second.id, GOOD)
+    capture.record_verdict(take(db, clock), second.id, GOOD)
     assert db.rows(state) == [{"state": "judged"}]
-    capture.film(film(sacrifice), new_id())
+    capture.keep_video(film(sacrifice), new_id())
     assert db.rows(state) == [{"state": "recorded"}]
 
 
@@ -142,8 +142,8 @@ def test_a_job_that_is_given_up_still_answers(
     db: Database, capture: Capture, clock: ManualClock, sacrifice: UUID
 ) -> None:
     video = film(sacrifice)
-    capture.film(video, new_id())
-    capture.unchecked(take(db, clock), video.id, UNSURE, "the worker died five times")
+    capture.keep_video(video, new_id())
+    capture.record_unchecked(take(db, clock), video.id, UNSURE, "the worker died five times")
     assert db.rows("SELECT state, reason FROM job") == [{"state": "parked", "reason": "the worker died five times"}]
     assert db.rows("SELECT outcome FROM verdict") == [{"outcome": "review"}]
 
@@ -152,23 +152,23 @@ def test_a_verdict_and_the_end_of_its_job_are_one(
     db: Database, capture: Capture, clock: ManualClock, sacrifice: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = film(sacrifice)
-    capture.film(video, new_id())
+    capture.keep_video(video, new_id())
     lease = take(db, clock)
     before = counts(db)
     with monkeypatch.context() as patch:
         patch.setattr(Capture, "_append", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            capture.verdict(lease, video.id, GOOD)
+            capture.record_verdict(lease, video.id, GOOD)
     assert counts(db) == before
     assert db.rows("SELECT state FROM job") == [{"state": "open"}]
-    capture.verdict(lease, video.id, GOOD)
+    capture.record_verdict(lease, video.id, GOOD)
 
 
 def test_stamps_never_run_backwards(db: Database, capture: Capture, clock: ManualClock, sacrifice: UUID) -> None:
     """Not when the clock does, and not behind what the hub said."""
     for wall_ms in (clock.wall_ms - 86_400_000, 0, clock.wall_ms + 86_400_000, clock.wall_ms):
         clock.wall_ms = wall_ms
-        capture.film(film(sacrifice), new_id())
+        capture.keep_video(film(sacrifice), new_id())
     stamps = [row["hlc"] for row in db.rows("SELECT hlc FROM op ORDER BY seq")]
     assert stamps == sorted(set(stamps))
 
@@ -180,7 +180,7 @@ def test_what_follows_the_hubs_word_is_stamped_after_it(
     hub_ms = clock.wall_ms + 3_600_000
     outbox.heard(hub_ms)
     outbox.heard(hub_ms - 5)
-    capture.film(film(sacrifice), new_id())
+    capture.keep_video(film(sacrifice), new_id())
     assert db.rows("SELECT min(hlc) AS next FROM op WHERE seq > 1")[0]["next"] > hlc.pack(hub_ms)
 
 
@@ -188,28 +188,28 @@ class TestFeed:
     def test_a_change_replaces_its_record(self, db: Database, capture: Capture) -> None:
         share = new_id()
         fields = {"name": "Leila", "language": "ar", "spellings": ["Layla", "ليلى"], "of_tomorrow": 1}
-        capture.feed([Change(10, "share", share, fields), Change(11, "of_tomorrow", new_id(), {})], 11)
-        capture.feed([Change(12, "share", share, {"name": "Layla"})], 12)
+        capture.apply_feed([Change(10, "share", share, fields), Change(11, "of_tomorrow", new_id(), {})], 11)
+        capture.apply_feed([Change(12, "share", share, {"name": "Layla"})], 12)
         row = db.rows("SELECT * FROM share WHERE id = ?", str(share))[0]
         assert (row["name"], row["language"], row["spellings"]) == ("Layla", None, None)
 
     def test_lists_survive(self, db: Database, capture: Capture) -> None:
         share = new_id()
-        capture.feed([Change(10, "share", share, {"name": "Leila", "spellings": ["Layla", "ليلى"]})], 10)
+        capture.apply_feed([Change(10, "share", share, {"name": "Leila", "spellings": ["Layla", "ليلى"]})], 10)
         text = db.rows("SELECT spellings FROM share WHERE id = ?", str(share))[0]["spellings"]
         assert json.loads(text) == ["Layla", "ليلى"]
 
     def test_a_tombstone_takes_its_record_away(self, db: Database, capture: Capture) -> None:
-        capture.feed([Change(10, "site", (site := new_id()), {"name": "Mirpur"})], 10)
-        capture.feed([Change(11, "site", site, None)], 11)
+        capture.apply_feed([Change(10, "site", (site := new_id()), {"name": "Mirpur"})], 10)
+        capture.apply_feed([Change(11, "site", site, None)], 11)
         assert db.rows("SELECT * FROM site") == []
 
     def test_a_page_that_comes_again_changes_nothing(self, db: Database, capture: Capture) -> None:
         site = new_id()
         old = [Change(10, "site", site, {"name": "old"})]
-        capture.feed(old, 10)
-        capture.feed([Change(11, "site", site, {"name": "new"})], 11)
-        capture.feed(old, 10)
+        capture.apply_feed(old, 10)
+        capture.apply_feed([Change(11, "site", site, {"name": "new"})], 11)
+        capture.apply_feed(old, 10)
         assert db.rows("SELECT name FROM site") == [{"name": "new"}]
         assert db.rows("SELECT cursor FROM link") == [{"cursor": 11}]
 
@@ -218,7 +218,7 @@ class TestOutbox:
     @pytest.fixture
     def outbox(self, db: Database, node: Node, capture: Capture, clock: ManualClock, sacrifice: UUID) -> Outbox:
         for _ in range(4):
-            capture.film(film(sacrifice), new_id())
+            capture.keep_video(film(sacrifice), new_id())
         return Outbox(db, node, capture, clock)
 
     def test_batches_of_any_size_join_into_one_chain(self, outbox: Outbox, keys: Keys) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from edge import doctor, jobs, supervisor
 from edge.blobs import Blobs
-from edge.capture import Capture, Film
+from edge.capture import Capture, Video
 from edge.db import Database
 from edge.doctor import Finding
 from edge.node import Keys, Node
@@ -34,8 +34,8 @@ def blob(settings: Settings, capture: Capture, keys: Keys, sacrifice: UUID) -> P
     sealing.close()
     blobs = Blobs(settings.blobs, keys.seal)
     blobs.keep(settings.uploads / "data", sealed.blob_id)
-    capture.film(
-        Film(new_id(), sacrifice, sealed.sha256, sealed.size, sealed.blob_id, sealed.blob_size, "video/mp4"), new_id()
+    capture.keep_video(
+        Video(new_id(), sacrifice, sealed.sha256, sealed.size, sealed.blob_id, sealed.blob_size, "video/mp4"), new_id()
     )
     return blobs.path(sealed.blob_id)
 
