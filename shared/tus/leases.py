@@ -34,13 +34,16 @@ class Lease:
 
     def heard(self) -> None:
         """Something came: the silence begins anew."""
-        if self._timer is not None and not self.is_wanted:
-            self._timer.reschedule(asyncio.get_running_loop().time() + self._seconds)
+        if not self.is_wanted:
+            self._end_wait(asyncio.get_running_loop().time() + self._seconds)
 
     def give_up(self) -> None:
         self.is_wanted = True
-        if self._timer is not None:
-            self._timer.reschedule(0)
+        self._end_wait(0)
+
+    def _end_wait(self, when: float) -> None:
+        if self._timer is not None and not self._timer.expired():
+            self._timer.reschedule(when)
 
 
 class Leases:

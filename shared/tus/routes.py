@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from litestar import Request, Response, Router, delete, head, patch, post, route
-from litestar.enums import HttpMethod
+from litestar.enums import HttpMethod, MediaType
 from litestar.params import FromPath
 from litestar.types import Guard
 
 from shared.errors import QurbaniError
 from shared.problems import problem_response
-from shared.tus.server import Disconnected, Standing, UploadServer
+from shared.tus.intake import Disconnected
+from shared.tus.server import Standing, UploadServer
 from shared.tus.wire import (
     CHECKSUMS,
     CHUNK_TYPE,
@@ -140,7 +141,8 @@ async def _body(request: AnyRequest) -> AsyncIterator[bytes]:
 
 def _answer(standing: Standing, headers: Mapping[str, str] | None = None) -> Response[None]:
     offset, expires = str(standing.offset), http_date(standing.upload.expires)
-    return Response(None, headers={**_ALWAYS, "Upload-Offset": offset, "Upload-Expires": expires, **(headers or {})})
+    return Response(None, media_type=MediaType.TEXT, headers={
+        **_ALWAYS, "Upload-Offset": offset, "Upload-Expires": expires, **(headers or {})})
 
 
 def _problem(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:

@@ -11,16 +11,12 @@ that was still running; kill -9 at most what was in memory, some two segments.
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeVar
 
 import msgspec
 import structlog
@@ -29,13 +25,12 @@ from shared.clock import Clock
 from shared.errors import QurbaniError
 from shared.ids import NewId
 from shared.sealed import Blob
-from shared.tus.leases import Lease, Leases
+from shared.tus.disk import DiskThreads, OpenAppenders
+from shared.tus.intake import Intake
+from shared.tus.leases import Leases
 from shared.tus.store import Appender, Deleting, Reading, Store, Upload
-from shared.tus.wire import CHECKSUMS, Checksum
+from shared.tus.wire import Checksum
 
-T = TypeVar("T")
-
-_BATCH = 1024 * 1024
 _ID = re.compile(r"[0-9a-f]{32}")
 _log = structlog.get_logger(__name__)
 
@@ -68,13 +63,6 @@ class Standing(msgspec.Struct, frozen=True):
     offset: int
 
 
-class Disconnected(Exception):
-    """The body ended before it was whole. Raised by the body that :meth:`UploadServer.append` is given."""
-
-
-End = Literal["whole", "upload_cut", "upload_idle", "taken_over"]
-"""How a body ended: well, or by the error of that code."""
-
 Finished = Callable[[Arrived], Awaitable[None]]
 Admit = Callable[[Upload], Awaitable[None]]
 
@@ -87,9 +75,8 @@ class UploadServer:
     """Serves the uploads of one store; one per store and process.
 
     ``admit`` is asked when an upload begins, again when a deferred length becomes known, and raises to refuse it
-    (quota, room). Every method but
-    :meth:`recover`, :meth:`sweep` and :meth:`close` takes the ``owner``, who alone sees an upload: what belongs to
-    another is ``not_found``.
+    (quota, room). What a request does, it does for an ``owner``, who alone sees the upload: to others it is
+    ``not_found``.
     """
 
     def __init__(self, store: Store, finished: Finished, clock: Clock, new_id: NewId, *,
@@ -100,10 +87,10 @@ class UploadServer:
         self._admit = admit
         self._clock = clock
         self._new_id = new_id
+        self._disk = DiskThreads()
         self._leases = Leases(self.limits.lock_s)
-        # Kept open between requests, as opening reads all that is there; the one used last comes last.
-        self._appenders: dict[str, Appender] = {}
-        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="tus")
+        self._appenders = OpenAppenders(store, self._leases, self._disk, self.limits.open_uploads)
+        self._intake = Intake(self._disk, self.limits.idle_s, self.limits.flush_s)
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -146,8 +133,8 @@ class UploadServer:
             room = (self.limits.max_size if upload.length is None else upload.length) - offset
             if size is not None and size > room:
                 raise QurbaniError("too_large", f"there is room for {room} bytes more")
-            async with self._writing(upload) as appender:
-                end = await self._receive(lease, body, appender, room, checksum)
+            async with self._appenders.writing(upload.id) as appender:
+                end = await self._intake.take(lease, body, appender, room, checksum)
             standing = await self._standing(upload)
             if end != "whole":
                 raise QurbaniError(end, offset=standing.offset)
@@ -163,7 +150,7 @@ class UploadServer:
         """One upload out of finished partial ones, in their order; those are forgotten then."""
         wanted = self._plan(owner, None, metadata, concat)
         async with self._leases.hold(wanted.id):
-            upload = await self._disk(self._store.load, wanted.id)
+            upload = await self._disk.run(self._store.load, wanted.id)
             if upload is None or upload.blob is None:
                 upload = await self._join(wanted, [await self._load(owner, part) for part in parts])
             standing = await self._standing(upload)
@@ -174,7 +161,7 @@ class UploadServer:
 
     async def recover(self) -> None:
         """At start: hand over what was whole when the process died."""
-        for upload in await self._disk(self._all_uploads):
+        for upload in await self._disk.run(self._all_uploads):
             if upload.blob is not None and not upload.is_finished:
                 async with self._leases.hold(upload.id):
                     try:
@@ -185,7 +172,7 @@ class UploadServer:
     async def sweep(self) -> int:
         """Forget what has expired, except what nobody has taken yet; how many. To be called now and then."""
         swept = 0
-        for upload in await self._disk(self._all_uploads):
+        for upload in await self._disk.run(self._all_uploads):
             if self._is_over(upload) and not self._leases.is_held(upload.id):
                 async with self._leases.hold(upload.id):
                     await self._forget(upload)
@@ -193,9 +180,8 @@ class UploadServer:
         return swept
 
     def close(self) -> None:
-        for id in list(self._appenders):
-            self._close(id)
-        self._threads.shutdown()
+        self._appenders.close_all()
+        self._disk.close()
 
     # What an upload is.
 
@@ -208,20 +194,20 @@ class UploadServer:
         return Upload(id, owner, dict(metadata), length, expires, concat)
 
     async def _known_or_new(self, wanted: Upload) -> Upload:
-        known = await self._disk(self._store.load, wanted.id)
+        known = await self._disk.run(self._store.load, wanted.id)
         if known is not None and self._is_over(known):
             await self._forget(known)
             known = None
         if known is None:
             await self._admit(wanted)
-            await self._disk(self._store.save, wanted)
+            await self._disk.run(self._store.save, wanted)
             return wanted
         if (known.owner, known.length, known.metadata) != (wanted.owner, wanted.length, wanted.metadata):
             raise QurbaniError("conflict", "this id belongs to another upload")
         return known
 
     async def _load(self, owner: str, id: str) -> Upload:
-        upload = await self._disk(self._store.load, id) if _ID.fullmatch(id) else None
+        upload = await self._disk.run(self._store.load, id) if _ID.fullmatch(id) else None
         if upload is None or upload.owner != owner:
             raise QurbaniError("not_found", "no such upload")
         if self._is_over(upload):
@@ -237,7 +223,7 @@ class UploadServer:
         self._check_size(length)
         upload = msgspec.structs.replace(upload, length=length)
         await self._admit(upload)
-        await self._disk(self._store.save, upload)
+        await self._disk.run(self._store.save, upload)
         return upload
 
     def _check_size(self, length: int) -> None:
@@ -249,9 +235,10 @@ class UploadServer:
         return not is_owed and upload.expires <= self._clock.now()
 
     async def _forget(self, upload: Upload) -> None:
-        assert isinstance(self._store, Deleting)
-        self._close(upload.id)
-        await self._disk(self._store.delete, upload.id)
+        if not isinstance(self._store, Deleting):
+            raise QurbaniError("method_not_allowed", "this store keeps every upload")
+        self._appenders.close(upload.id)
+        await self._disk.run(self._store.delete, upload.id)
 
     def _all_uploads(self) -> list[Upload]:
         return list(self._store.uploads()) if isinstance(self._store, Deleting) else []
@@ -262,15 +249,16 @@ class UploadServer:
         upload = msgspec.structs.replace(wanted, length=sum(part.blob.size for part in parts if part.blob))
         self._check_size(upload.length or 0)
         await self._admit(upload)
-        await self._disk(self._store.save, upload)
-        self._close(upload.id)
-        await self._disk(self._store.clear, upload.id)  # what an earlier try had copied
-        async with self._writing(upload) as appender:
-            await self._disk(self._copy, parts, appender)
+        await self._disk.run(self._store.save, upload)
+        self._appenders.close(upload.id)
+        await self._disk.run(self._store.clear, upload.id)  # what an earlier try had copied
+        async with self._appenders.writing(upload.id) as appender:
+            await self._disk.run(self._copy, parts, appender)
         return upload
 
     def _copy(self, parts: Sequence[Upload], appender: Appender) -> None:
-        assert isinstance(self._store, Reading)
+        if not isinstance(self._store, Reading):
+            raise QurbaniError("method_not_allowed", "this store cannot read uploads back")
         for part in parts:
             for piece in self._store.read(part.id):
                 appender.write(piece)
@@ -280,8 +268,8 @@ class UploadServer:
     async def _standing(self, upload: Upload) -> Standing:
         """Makes durable what came, and completes what is whole, also where a crash came between the two."""
         if upload.blob is None:
-            async with self._writing(upload) as appender:
-                await self._disk(appender.sync)
+            async with self._appenders.writing(upload.id) as appender:
+                await self._disk.run(appender.sync)
             if appender.size != upload.length:
                 return Standing(upload, appender.size)
             upload = await self._complete(upload)
@@ -291,14 +279,14 @@ class UploadServer:
         return Standing(upload, upload.blob.size)
 
     async def _complete(self, upload: Upload) -> Upload:
-        async with self._writing(upload) as appender:
-            blob = await self._disk(appender.finish)
-        self._close(upload.id)
+        async with self._appenders.writing(upload.id) as appender:
+            blob = await self._disk.run(appender.finish)
+        self._appenders.close(upload.id)
         if upload.metadata.get("sha256", blob.sha256).lower() != blob.sha256:
-            await self._disk(self._store.clear, upload.id)
+            await self._disk.run(self._store.clear, upload.id)
             raise QurbaniError("checksum_mismatch", "the whole is not what its sha256 says; it begins anew")
         upload = msgspec.structs.replace(upload, blob=blob)
-        await self._disk(self._store.save, upload)
+        await self._disk.run(self._store.save, upload)
         return upload
 
     async def _hand_over(self, upload: Upload) -> Upload:
@@ -308,106 +296,7 @@ class UploadServer:
             path = self._store.path(upload.id)
             await self._finished(Arrived(upload.id, upload.owner, upload.metadata, upload.blob, path))
         upload = msgspec.structs.replace(upload, is_finished=True)
-        await self._disk(self._store.save, upload)
+        await self._disk.run(self._store.save, upload)
         if not is_partial:
-            await self._disk(self._store.clear, upload.id)
+            await self._disk.run(self._store.clear, upload.id)
         return upload
-
-    # Its bytes.
-
-    async def _receive(self, lease: Lease, body: AsyncIterator[bytes], appender: Appender, room: int,
-                       checksum: Checksum | None) -> End:
-        """Take in what comes, the next batch while the last one is being written; how it ended."""
-        clock = asyncio.get_running_loop().time
-        digest = CHECKSUMS[checksum.algorithm]() if checksum else None
-        flushed = clock()
-        writing: asyncio.Task[None] | None = None
-        end: End | None = None
-        try:
-            while end is None:
-                batch, end = await self._next_batch(lease, body)
-                if writing is not None:
-                    await writing
-                room -= sum(map(len, batch))
-                if room < 0:
-                    raise QurbaniError("too_large", "the body goes beyond the upload's length")
-                # What is under a checksum is not made durable before that has been checked.
-                is_due = digest is None and clock() - flushed > self.limits.flush_s
-                flushed = clock() if is_due else flushed
-                writing = asyncio.create_task(self._disk(_write, appender, batch, digest, is_due))
-            assert writing is not None
-            await writing
-        finally:
-            if writing is not None and not writing.done():
-                await asyncio.wait([writing])
-        if end == "whole" and checksum and digest and digest.digest() != checksum.digest:
-            raise QurbaniError("checksum_mismatch")
-        return end
-
-    async def _next_batch(self, lease: Lease, body: AsyncIterator[bytes]) -> tuple[list[bytes], End | None]:
-        """About a megabyte, less where little comes, and whether that was the end."""
-        clock = asyncio.get_running_loop().time
-        due = clock() + self.limits.flush_s
-        batch: list[bytes] = []
-        size = 0
-        try:
-            async with lease.waiting(self.limits.idle_s):
-                async for chunk in body:
-                    lease.heard()
-                    batch.append(chunk)
-                    size += len(chunk)
-                    if size >= _BATCH or clock() >= due:
-                        return batch, None
-            return batch, "whole"
-        except TimeoutError:
-            return batch, "taken_over" if lease.is_wanted else "upload_idle"
-        except Disconnected:
-            return batch, "upload_cut"
-
-    @asynccontextmanager
-    async def _writing(self, upload: Upload) -> AsyncIterator[Appender]:
-        """Its appender. If anything goes wrong, what is not durable is dropped, and the next one begins there."""
-        if (appender := self._appenders.pop(upload.id, None)) is None:
-            self._close_idle()
-            appender = await self._disk(self._store.open, upload.id)
-        self._appenders[upload.id] = appender
-        try:
-            yield appender
-        except BaseException:
-            del self._appenders[upload.id]
-            with suppress(OSError):
-                await self._disk(appender.discard)
-            raise
-
-    def _close_idle(self) -> None:
-        while len(self._appenders) >= self.limits.open_uploads:
-            idle = next((id for id in self._appenders if not self._leases.is_held(id)), None)
-            if idle is None:
-                raise QurbaniError("unavailable", "too many uploads at once", retry_after=self.limits.lock_s)
-            self._close(idle)
-
-    def _close(self, id: str) -> None:
-        if (appender := self._appenders.pop(id, None)) is not None:
-            appender.close()
-
-    async def _disk(self, work: Callable[..., T], *args: Any) -> T:
-        """Run what blocks in a thread, to its end, also when the request is cancelled meanwhile."""
-        running = asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await asyncio.wait([running])
-            raise
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise QurbaniError("storage_full") from error
-            raise
-
-
-def _write(appender: Appender, batch: Sequence[bytes], digest: Any, is_due: bool) -> None:
-    for chunk in batch:
-        appender.write(chunk)
-        if digest is not None:
-            digest.update(chunk)
-    if is_due:
-        appender.sync()

@@ -19,6 +19,7 @@ def create(http: httpx.Client, live: Live, length: int | None, **headers: str) -
     given = {"Upload-Defer-Length": "1"} if length is None else {"Upload-Length": str(length)}
     answer = http.post(live.url, headers={**given, **headers})
     assert answer.status_code == 201, answer.text
+    assert answer.content == b""
     return str(httpx.URL(live.url).join(answer.headers["location"]))
 
 
