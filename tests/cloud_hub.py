@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import msgspec
 import uvicorn
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,9 +28,9 @@ from shared import settings
 from shared.clock import Clock
 from shared.crypto import SigningKey, UnsealKey, VerifyKey
 from shared.ids import new_id
-from sync import enrolment
+from sync import enrolment, tokens
 from sync.calls import Call, Reply, drive
-from sync.messages import ENROL, MEDIA_TYPE, Enrolled, from_wire, to_wire
+from sync.messages import ENROL, MEDIA_TYPE, TOKEN, Enrolled, from_wire, to_wire
 from sync.ports import Position
 from sync.session import Identity, Session
 from tests.unit.sync import world
@@ -180,6 +181,30 @@ class Box(world.Box):
     def sync(self) -> None:
         """Exchange everything, and send the blobs."""
         drive(self.session.run(), self.hub.send)
+
+    def opening(self, **change: Any) -> dict[str, Any]:
+        """The patch that opens a sacrifice, of the first animal at the box's site."""
+        animal = self.hub.admin.get(f"/api/v1/sites/{self.site}/animals")[0]["id"]
+        opened = {"wall_ms": 1_780_000_000_000, "mono_ms": 5, "boot": "b"}
+        patch = {"site_id": str(self.site), "animal_id": animal, "executor_id": str(new_id()), "opened": opened}
+        return {**patch, "state": "opened", **change}
+
+    def assertion(self, **change: Any) -> str:
+        """What the box proves itself with; ``change`` forges it."""
+        told = {"key": self.identity.key, "node": self.node, "aud": tokens.audience(self.identity.hub)}
+        told |= {"now_ms": self.clock.read().wall_ms, "jti": new_id(), **change}
+        return tokens.assertion(told["key"], told["node"], told["aud"], now_ms=told["now_ms"], jti=told["jti"])
+
+    def bearer(self) -> dict[str, str]:
+        """The headers of a call that the box makes."""
+        form = tokens.to_form(self.assertion())
+        reply = self.hub.send(Call("POST", TOKEN, {"content-type": tokens.FORM}, form))
+        token = msgspec.json.decode(reply.body, type=tokens.Token)
+        return {"content-type": MEDIA_TYPE, "authorization": f"Bearer {token.access_token}"}
+
+    def held(self) -> list[int]:
+        """The ``seq`` of each op of the box that the hub holds."""
+        return self.hub.sql("SELECT seq FROM sync.ops WHERE node = :node ORDER BY seq", node=self.node)
 
     def told(self, entity: str) -> Mapping[UUID, Mapping[str, Any]]:
         """The records of an entity that the hub has told this box."""
