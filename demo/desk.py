@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -40,13 +42,14 @@ class Donor(Person):
         donor.sign_in()
         return donor
 
-    def browse(self) -> httpx.Client:
+    @contextmanager
+    def browse(self) -> Iterator[httpx.Client]:
         """A browser in which the donor has signed in on the page: it has the cookie and no token."""
-        browser = httpx.Client(base_url=self.http.base_url, timeout=30, headers={"Origin": self._origin})
-        page = browser.post("/sign-in", data={"email": self.email, "password": self.password, "to": "/orders"})
-        if page.status_code != 303:
-            answer(page)
-        return browser
+        with httpx.Client(base_url=self.http.base_url, timeout=30, headers={"Origin": self._origin}) as browser:
+            page = browser.post("/sign-in", data={"email": self.email, "password": self.password, "to": "/orders"})
+            if page.status_code != 303:
+                answer(page)
+            yield browser
 
     def order(self, species: str, shares: list[dict[str, Any]]) -> dict[str, Any]:
         placed: dict[str, Any] = self.post("/api/v1/orders", {"species": species, "shares": shares})

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import httpx
@@ -19,7 +19,7 @@ import msgspec
 
 from demo import clips, probe
 from demo.answers import wait_for
-from demo.desk import Admin, Donor
+from demo.desk import Admin, Donor, Person
 from demo.mailbox import Mailbox, serve_mailbox
 from demo.process import Process, command
 from demo.proxy import Proxy
@@ -34,6 +34,8 @@ SHEEP_PRICE = 180_00
 SYNC_S = 90.0
 """How long the box may take to bring everything home once the link is back."""
 
+
+P = TypeVar("P", bound="Person | Tablet")
 
 VIDEO_SOURCE = re.compile(r'<source src="([^"]+)"')
 
@@ -124,7 +126,7 @@ class Story:
         self._say("The hub opens")
         self._mailbox = self._cast.enter_context(Mailbox(self._folder / "mail"))
         letters = self._cast.enter_context(serve_mailbox(self._mailbox))
-        self._hub_port = Port().number
+        self._hub_port = self._cast.enter_context(Port()).number
         self._hub_url = f"http://127.0.0.1:{self._hub_port}"
         self._hub_environ = self._room.environ() | {
             "QURBANI_DATA": str(self._folder / "hub"),
@@ -137,7 +139,7 @@ class Story:
         self.hub = self._cast.enter_context(Process("cloud", "run", environ=self._hub_environ, log=log))
         ready = self.hub.wait_for("the hub", lambda: httpx.get(f"{self._hub_url}/health/ready").is_success)
         self._check("the hub answers, with Postgres, Redis and Kafka behind it", True, ready)
-        self.admin = Admin(self._hub_url, ADMIN_EMAIL, password)
+        self.admin = self._closing(Admin(self._hub_url, ADMIN_EMAIL, password))
         self.admin.sign_in()
         self.access += [
             Access("hub", self._hub_url, ADMIN_EMAIL, password),
@@ -150,7 +152,7 @@ class Story:
         for tag in ("DZ-0101", "DZ-0102", "DZ-0103"):
             self.admin.add_animal(self.site, tag, "sheep", "A")
         self.pin = self.admin.add_executor(self.site, EXECUTOR, "en")
-        self.donors = [Donor.register(self._hub_url, *each) for each in DONORS]
+        self.donors = [self._closing(Donor.register(self._hub_url, *each)) for each in DONORS]
         share = {"name": SAID, "language": "en"}
         self.orders = [donor.order("sheep", [share]) for donor in self.donors]
         self.tags = [self.admin.book_and_allocate(each, self.site, SHEEP_PRICE, "EUR") for each in self.orders]
@@ -161,7 +163,7 @@ class Story:
         self._say("A box opens at the site")
         self.link = self._cast.enter_context(Proxy("127.0.0.1", self._hub_port))
         hub = f"http://127.0.0.1:{self.link.port}"
-        port = Port().number
+        port = self._cast.enter_context(Port()).number
         environ = {
             "QURBANI_DATA": str(self._folder / "box"),
             "QURBANI_EDGE_PORT": str(port),
@@ -176,7 +178,7 @@ class Story:
         self.box = self._cast.enter_context(Process("edge", "serve", environ=environ, log=self._folder / "box.log"))
         url = f"http://127.0.0.1:{port}"
         self.box.wait_for("the box", lambda: httpx.get(f"{url}/health/live").is_success)
-        self.tablet = Tablet(url)
+        self.tablet = self._closing(Tablet(url))
         self.tablet.sign_in(EXECUTOR, self.pin)
         animals = wait_for("the site's animals", lambda: len(self.tablet.animals()) == 3 and self.tablet.animals())
         names = [share["name"] for animal in animals for share in animal["shares"]]
@@ -229,17 +231,17 @@ class Story:
     def watch(self) -> None:
         for donor, order in self._proven():
             self._say("The donor signs in and watches")
-            browser = donor.browse()
-            page = browser.get(f"/orders/{order['id']}")
-            self._check("the donor's page of the order", 200, page.status_code)
-            source = VIDEO_SOURCE.search(page.text)
-            self._check("it shows a video", True, source is not None)
-            url = source[1] if source else ""
-            part = browser.get(url, headers={"Range": "bytes=0-99"})
-            self._check("a range of the video", "206, 100 bytes", f"{part.status_code}, {len(part.content)} bytes")
-            self._check("the video plays", True, probe.plays(browser.get(url).content))
-            stranger = next(each for each in self.donors if each is not donor)
-            self._check("to another donor it is", 404, stranger.browse().get(url).status_code)
+            with donor.browse() as browser:
+                page = browser.get(f"/orders/{order['id']}")
+                self._check("the donor's page of the order", 200, page.status_code)
+                source = VIDEO_SOURCE.search(page.text)
+                self._check("it shows a video", True, source is not None)
+                url = source[1] if source else ""
+                part = browser.get(url, headers={"Range": "bytes=0-99"})
+                self._check("a range of the video", "206, 100 bytes", f"{part.status_code}, {len(part.content)} bytes")
+                self._check("the video plays", True, probe.plays(browser.get(url).content))
+            with next(each for each in self.donors if each is not donor).browse() as stranger:
+                self._check("to another donor it is", 404, stranger.get(url).status_code)
 
     # What the acts stand on
 
@@ -252,6 +254,11 @@ class Story:
             return take, self._media / take.clip
         made = clips.make(self._folder / take.clip, seed=seed)
         return Take(take.about, take.clip, "review"), made
+
+    def _closing(self, one: P) -> P:
+        """Somebody whose connections are closed when the story is over."""
+        self._cast.callback(one.http.close)
+        return one
 
     def _proven(self) -> list[tuple[Donor, dict[str, Any]]]:
         told = zip(self.donors, self.orders, self.takes, strict=True)

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from shared.errors import QurbaniError
 
@@ -39,6 +39,12 @@ class Port:
             self.close()
 
     def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._socket.close()
 
     def connect(self) -> socket.socket:

@@ -1,0 +1,62 @@
+"""kill -9 of box and hub, again and again, while three sacrifices go the whole way; then count."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from demo.process import Process
+from demo.servers import Room
+from demo.story import Story
+
+SHARED = Path(__file__).parents[3] / "shared"
+
+
+def run_while_killing(
+    act: Callable[[], None], victims: Sequence[Process], rng: random.Random, *, kills: int, every_s: float
+) -> int:
+    """Run ``act`` and meanwhile kill and restart ``victims`` at random moments; returns how often."""
+    done = 0
+    # The act has the thread: a process lives only as long as the thread that started it, so we start them here.
+    with ThreadPoolExecutor(1) as pool:
+        acting = pool.submit(act)
+        while done < kills and not acting.done():
+            time.sleep(rng.uniform(0.05, every_s))
+            if acting.done():
+                break
+            victim = rng.choice(victims)
+            victim.kill()
+            victim.start()
+            done += 1
+        acting.result()
+    return done
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 22))])
+def test_nothing_is_lost_and_nothing_happens_twice(
+    seed: int, room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_clips = SHARED.exists()
+    if has_clips:
+        monkeypatch.setenv("QURBANI_MODELS", str(SHARED / "models"))
+    rng = random.Random(seed)
+    with Story(room, tmp_path, SHARED / "media" if has_clips else None, print) as story:
+        story.open_hub()
+        story.take_orders()
+        story.open_box()
+        # The uploads and the checks take some seconds: short intervals at first hit the uploads, later ones the checks.
+        kills = run_while_killing(story.record_while_offline, [story.box], rng, kills=3, every_s=3)
+        kills += run_while_killing(story.reconnect, [story.box, story.hub], rng, kills=3, every_s=2)
+        kills += run_while_killing(story.process, [story.hub, story.box], rng, kills=2, every_s=3)
+        story.tell_donors()
+        story.watch()
+        assert kills >= 5, "the acts were over before they could be disturbed"
+        assert [check for check in story.checks if not check.is_true] == []
+        mails = list((tmp_path / "mail").glob("*.eml"))
+        assert len(mails) == (1 if has_clips else 0)
