@@ -9,10 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import msgspec
 
 from demo import clips
+from demo.mailbox import Mail
 from shared.crypto import SealKey
 from shared.domain.verdict import Frame, Outcome, Reason, ShareMatch, Verdict
 from shared.ids import new_id
@@ -37,6 +39,17 @@ def seal(content: bytes, *recipients: SealKey) -> bytes:
     return sealed.getvalue()
 
 
+_donors: WeakKeyDictionary[CloudHub, dict[str, Person]] = WeakKeyDictionary()
+
+
+def donor_of(hub: CloudHub, language: str) -> Person:
+    """The one donor of a hub who speaks ``language``: making another costs two argon2 hashes."""
+    known = _donors.setdefault(hub, {})
+    if language not in known:
+        known[language] = hub.donor(language=language)
+    return known[language]
+
+
 class Filmed:
     """What a box has recorded of one animal; :meth:`tell` and :meth:`send` let the hub know, in any order."""
 
@@ -45,7 +58,7 @@ class Filmed:
         self.hub = hub
         self.names = names
         self.site = hub.site(A1=species)
-        self.donor: Person = hub.donor(language=language)
+        self.donor = donor_of(hub, language)
         self.order: dict[str, Any] = hub.allocated_order(self.donor, self.site, species, *names)
         self.box: Box = hub.box(self.site)
         self.sacrifice, self.video, self.verdict = new_id(), new_id(), new_id()
@@ -102,6 +115,10 @@ class Filmed:
         about = "convert_from(body, 'UTF8')::json->'data'->>'video_id' = :id"
         query = f"SELECT count(*) FROM platform.outbox WHERE topic = :topic AND {about}"
         return int(self.hub.sql(query, topic=topic, id=str(self.video))[0])
+
+    def is_told_by(self, mail: Mail) -> bool:
+        """Whether a mail tells the donor of this order."""
+        return self.donor.email in mail.recipients and f"/orders/{self.order_id}" in mail.text
 
     def url(self, variant: str = "compressed", video: UUID | None = None) -> str:
         return f"/api/v1/videos/{video or self.video}/{variant}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import smtplib
 import ssl
+from contextlib import suppress
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -40,10 +41,10 @@ def compose(letter: Letter, sender: str, now: datetime) -> EmailMessage:
     message["Subject"] = " ".join(letter.subject.split())
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{letter.id}@{address.rpartition('@')[2]}>"
-    message["Content-Language"] = letter.language
     message["Auto-Submitted"] = "auto-generated"  # no holiday notes in answer (RFC 3834)
     message.set_content(letter.text)
     message.add_alternative(letter.html, subtype="html")
+    message["Content-Language"] = letter.language  # last, as the lines above move such headers into the parts
     return message
 
 
@@ -54,18 +55,21 @@ def hand_over(message: EmailMessage, server_url: str) -> None:
     ``misconfigured`` without a usable address of a server.
     """
     try:
-        with _connect(server_url) as server:
-            server.send_message(message)
+        server = _connect(server_url)
+    except (smtplib.SMTPException, OSError) as error:
+        raise QurbaniError("mail_deferred", f"no mail server that we may use: {error}") from error
+    try:
+        server.send_message(message)
     except smtplib.SMTPRecipientsRefused as error:
         raise _answered(*next(iter(error.recipients.values()))) from error
-    except smtplib.SMTPAuthenticationError as error:
-        raise QurbaniError("mail_deferred", "the mail server does not accept our password") from error
     except smtplib.SMTPResponseException as error:
         raise _answered(error.smtp_code, error.smtp_error) from error
     except smtplib.SMTPNotSupportedError as error:
         raise QurbaniError("mail_refused", str(error)) from error
     except (smtplib.SMTPException, OSError) as error:
-        raise QurbaniError("mail_deferred", f"no mail server: {error}") from error
+        raise QurbaniError("mail_deferred", f"the mail server fell silent: {error}") from error
+    finally:
+        _leave(server)
 
 
 def _connect(server_url: str) -> smtplib.SMTP:
@@ -83,6 +87,12 @@ def _connect(server_url: str) -> smtplib.SMTP:
     if url.username:
         server.login(unquote(url.username), unquote(url.password or ""))
     return server
+
+
+def _leave(server: smtplib.SMTP) -> None:
+    """What was taken is taken, however the goodbye goes."""
+    with suppress(smtplib.SMTPException, OSError):
+        server.quit()
 
 
 def _answered(code: int, text: bytes | str) -> QurbaniError:

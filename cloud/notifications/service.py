@@ -33,7 +33,12 @@ _look = Look(Path(__file__).parent / "templates")
 
 
 async def want(session: AsyncSession, wanted: NotificationWanted, now: datetime) -> None:
-    """Note that a donor is to be told, and the job to do it; once for each order and template."""
+    """Note that a donor is to be told, and the job to do it; once for each order and template.
+
+    Raises ``bad_event`` for a template that there is not.
+    """
+    if wanted.template not in TRUE_WHEN:
+        raise QurbaniError("bad_event", f"there is no template {wanted.template}")
     row = {
         "id": wanted.notification_id,
         "donor_id": wanted.donor_id,
