@@ -30,9 +30,9 @@ class FolderStore:
 
     def save(self, upload: Upload) -> None:
         folder = self._root / upload.id
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700, parents=True)
-            sync_folder(self._root)
+        for missing in (path for path in (self._root, folder) if not path.is_dir()):
+            missing.mkdir(mode=0o700)
+            sync_folder(missing.parent)
         write_whole(folder / "info", [msgspec.json.encode(upload)])
 
     def path(self, id: str) -> Path:
