@@ -228,7 +228,7 @@ def lost_acknowledged_bytes(
 
 @pytest.mark.usefixtures("no_flush")
 def test_no_power_cut_takes_what_was_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lost_acknowledged_bytes(tmp_path, monkeypatch, range(12)) == 0
+    assert lost_acknowledged_bytes(tmp_path, monkeypatch, range(6)) == 0
 
 
 @pytest.mark.slow
