@@ -32,34 +32,34 @@ def load_detector(store: Store, name: str = "", threads: int = 1) -> TfliteDetec
 def load_transcriber(
     store: Store, engine: str = "", name: str = "", language: str = "", threads: int = 1
 ) -> Transcriber | None:
-    """The recogniser called ``name``; else one of ``engine`` (``vosk``, ``whisper``); else the best for ``language``.
-
-    The best is the first of the manifest (Whisper, then Vosk) that is here and knows the language spoken at the
-    site (ISO 639-1); failing that, a Whisper that does not, whose findings will be taken with care; else None.
-    Raises ``no_model`` when what was asked for by name or engine is not here.
-    """
-    here = [entry for entry in store.known.recogniser if store.find(entry) and find_spec(_LIBRARY[entry.engine])]
-    asked = [entry for entry in here if name in ("", entry.name) and engine in ("", entry.engine)]
-    if (name or engine) and not asked:
-        raise QurbaniError("no_model", f"the recogniser {name or engine!r} is not here, or not its library")
-    fitting = [entry for entry in asked if _knows(entry, language)]
-    # Vosk knows one language each: unless it was asked for, none is taken whose language may not be spoken here.
-    fallback = asked if name or engine else [entry for entry in asked if entry.engine == "whisper"]
-    return next((_loaded(store, entry, language, threads) for entry in fitting + fallback), None)
-
-
-_LIBRARY = {"vosk": "vosk", "whisper": "faster_whisper"}
-
-
-def _knows(entry: RecogniserEntry, language: str) -> bool:
-    return language in entry.languages or (bool(language) and not entry.languages)
-
-
-def _loaded(store: Store, entry: RecogniserEntry, language: str, threads: int) -> Transcriber:
-    folder = store.find(entry)
-    if folder is None:
-        raise QurbaniError("no_model", f"the recogniser {entry.name!r} is not here")
+    """The recogniser that :func:`choose_recogniser` chooses; None when there is none. Raises as it does."""
+    entry = choose_recogniser(store, engine, name, language)
+    folder = store.find(entry) if entry else None
+    if entry is None or folder is None:
+        return None
     model = Model(entry.name, store.version(entry, folder))
     if entry.engine == "vosk":
         return Vosk(folder, model, entry.languages)
     return Whisper(folder, model, entry.languages, language, threads)
+
+
+def choose_recogniser(
+    store: Store, engine: str = "", name: str = "", language: str = ""
+) -> RecogniserEntry | None:
+    """The recogniser called ``name``; else one of ``engine`` (``vosk``, ``whisper``); else the best for ``language``.
+
+    The best is the first of the manifest (Whisper, then Vosk) that is here with its library and knows the language
+    spoken at the site (ISO 639-1); failing that, a Whisper that does not, whose findings will be taken with care;
+    else None. Raises ``no_model`` when what was asked for by name or engine is not here.
+    """
+    here = [entry for entry in store.known.recogniser if find_spec(_LIBRARY[entry.engine]) and store.find(entry)]
+    asked = [entry for entry in here if name in ("", entry.name) and engine in ("", entry.engine)]
+    if (name or engine) and not asked:
+        raise QurbaniError("no_model", f"the recogniser {name or engine!r} is not here, or not its library")
+    knowing = [entry for entry in asked if language and (not entry.languages or language in entry.languages)]
+    # Vosk knows one language each: unless it was asked for, none is taken whose language may not be spoken here.
+    others = asked if name or engine else [entry for entry in asked if entry.engine == "whisper"]
+    return next(iter(knowing + others), None)
+
+
+_LIBRARY = {"vosk": "vosk", "whisper": "faster_whisper"}

@@ -10,14 +10,15 @@ from collections.abc import Generator, Iterator
 
 import msgspec
 
+from shared.domain.verdict import CAUSES
 from shared.errors import QurbaniError
 from shared.evidence.frames import Fit, Picture, sample
-from shared.evidence.media import Probe, Video, opened, probe
+from shared.evidence.media import Probe, Video, opened, probe, readable
 from shared.evidence.sound import Sound, listen
 
 
 class Problem(msgspec.Struct, frozen=True, tag="problem"):
-    """The video could not be read, or not to its end. ``code`` is one of the table in ``shared.errors``."""
+    """The video could not be read, or not to its end. ``code`` is one of ``shared.domain.verdict.CAUSES``."""
 
     code: str
     detail: str = ""
@@ -27,16 +28,21 @@ Event = Probe | Sound | Picture | Problem
 
 
 def decode(video: Video, fit: Fit | None) -> Generator[Event, None, None]:
-    """Everything there is to see (scaled to ``fit``; without one, nothing) and hear. Never raises for a bad file."""
-    try:
-        with opened(video) as container:
-            yield probe(container)
-            yield from _until_broken(listen(container))
-        if fit is not None:
-            with opened(video) as container:
-                yield from _until_broken(sample(container, fit))
-    except QurbaniError as error:
-        yield Problem(error.code, error.detail)
+    """Everything there is to see (scaled to ``fit``; without one, nothing) and hear.
+
+    Never raises for a bad file. What keeps its bytes from being read (a wrong path, a sealed file that was
+    tampered with) is no fault of the video and is raised.
+    """
+    with readable(video) as file:
+        try:
+            with opened(file) as container:
+                yield probe(container)
+                yield from _until_broken(listen(container))
+            if fit is not None:
+                with opened(file) as container:
+                    yield from _until_broken(sample(container, fit))
+        except QurbaniError as error:
+            yield _problem(error)
 
 
 def _until_broken(events: Iterator[Sound] | Iterator[Picture]) -> Iterator[Event]:
@@ -44,4 +50,10 @@ def _until_broken(events: Iterator[Sound] | Iterator[Picture]) -> Iterator[Event
     try:
         yield from events
     except QurbaniError as error:
-        yield Problem(error.code, error.detail)
+        yield _problem(error)
+
+
+def _problem(error: QurbaniError) -> Problem:
+    if error.code not in CAUSES:
+        raise error
+    return Problem(error.code, error.detail)

@@ -78,7 +78,7 @@ def probe(container: InputContainer) -> Probe:
     video, audio = video_stream(container), audio_stream(container)
     return Probe(
         container=container.format.name,
-        seconds=(container.duration or 0) / av.time_base,
+        seconds=max(container.duration or 0, 0) / av.time_base,
         video=VideoTrack(video.codec_context.name, video.width, video.height, float(video.average_rate or 0))
         if video else None,
         audio=AudioTrack(audio.codec_context.name, audio.sample_rate, audio.channels) if audio else None,

@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from shared.errors import QurbaniError
 from shared.evidence import decode, sandbox
 from shared.evidence.decode import Problem
 from shared.evidence.frames import Fit, Picture
 from shared.evidence.media import Probe
+from shared.evidence.pipeline import Decode
 from shared.evidence.sandbox import Limits
 from tests.film import babble, film
 
@@ -147,4 +150,47 @@ def test_plaintext_of_a_sealed_video_is_read_by_the_parent_only(video: Path) -> 
     list(sandbox.decode(Meddling(video.read_bytes(), look), FIT))
     assert opened
     assert all(kinds <= {"/dev/null", "socket"} for kinds in opened)
-    assert threading.active_count() >= 1
+
+
+class Sealed(io.BytesIO):
+    """A video whose bytes turn out to have been tampered with."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise QurbaniError("damaged", "chunk 3 does not open")
+
+
+@pytest.mark.parametrize("way", [decode.decode, sandbox.decode], ids=["in process", "in the sandbox"])
+def test_bytes_that_cannot_be_had_are_no_fault_of_the_video(video: Path, way: Decode) -> None:
+    before = set(children())
+    for source, code in ((Sealed(video.read_bytes()), "damaged"), (video.with_name("missing"), "not_found")):
+        with pytest.raises(QurbaniError) as error:
+            list(way(source, FIT))
+        assert error.value.code == code
+    assert not set(children()) - before
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        Picture(0.0, 9, 9, b"too little"),
+        Picture(0.0, 640, 1, bytes(1920)),
+        Picture(float("nan"), 1, 1, b"rgb"),
+        Probe("mov", float("inf"), None, None),
+        Problem("no_such_code"),
+        {"type": "exec", "command": "id"},
+    ],
+)
+def test_a_child_that_was_taken_over_is_not_believed(lie: object) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        sandbox._Channel(theirs).send(lie)
+        with pytest.raises((EOFError, msgspec.MsgspecError)):
+            list(sandbox._served(sandbox._Channel(ours), io.BytesIO(), FIT))
+
+
+def test_a_child_cannot_fill_the_memory_of_its_parent() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send((2**31).to_bytes(4, "big"))
+        with pytest.raises(EOFError):
+            list(sandbox._served(sandbox._Channel(ours), io.BytesIO(), FIT))
