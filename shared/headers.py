@@ -35,7 +35,7 @@ _FIXED = {
     "X-Permitted-Cross-Domain-Policies": "none",
     "X-XSS-Protection": "0",
     "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(self), payment=(), usb=(), "
-                          "display-capture=(), serial=(), bluetooth=()",
+                          "display-capture=(), serial=()",
     # Most answers hold personal data; whoever serves what may be kept (assets, video) says so himself.
     "Cache-Control": "no-store",
 }

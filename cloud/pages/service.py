@@ -13,6 +13,7 @@ from cloud.executors import service as executors
 from cloud.pages.schemas import Animal, Film, Order, Step
 from cloud.processing import service as processing
 from cloud.uploads import service as uploads
+from shared.domain.order import ORDER
 
 ROAD = ("placed", "paid", "allocated", "sacrificed", "verified", "out_for_delivery", "delivered")
 """The states of an order that goes well, in their order."""
@@ -30,13 +31,12 @@ async def order(session: AsyncSession, order_id: UUID, donor_id: UUID) -> Order:
 
 def steps(found: donors.Order) -> list[Step]:
     """The road of an order: what is done, what comes next, what follows. One that left the road ends there."""
-    times = {step.state: step.at for step in found.timeline}
-    done = [Step(step.state, "done", step.at) for step in found.timeline if step.state not in ROAD]
-    ahead = [state for state in ROAD if state not in times]
-    return [
-        *(Step(state, "done", times[state]) for state in ROAD if state in times),
-        *(done or (Step(state, "current" if state == ahead[0] else "todo", None) for state in ahead)),
-    ]
+    taken = sorted(found.timeline, key=lambda step: ORDER.rank(step.state))
+    done = [Step(step.state, "done", step.at) for step in taken]
+    if found.state not in ROAD:
+        return done
+    ahead = ROAD[ROAD.index(found.state) + 1 :]
+    return [*done, *(Step(state, "todo" if at else "current", None) for at, state in enumerate(ahead))]
 
 
 async def _order(session: AsyncSession, found: donors.Order) -> Order:

@@ -1,0 +1,83 @@
+"""A donor on a phone: signs in, reads, changes the language, watches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from cloud import main
+from cloud.alembic.migrations import migrate
+from demo.answers import wait_for
+from demo.servers import Room
+from tests.browser.chromium import PROGRAM, Tab, tab
+from tests.cloud_hub import CloudHub, hub_settings, running
+from tests.filmed import Filmed, clip
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
+
+PHONE, DESKTOP = (390, 800), (1280, 800)
+
+PLAY = """(async () => {
+  const video = document.querySelector('video')
+  video.muted = true
+  video.currentTime = 2
+  await video.play()
+  await new Promise(done => video.addEventListener('timeupdate', () => video.currentTime > 2 && done()))
+  return [video.videoWidth, video.videoHeight, Math.round(video.duration)]
+})()"""
+
+
+@pytest.fixture
+def hub(room: Room, tmp_path: Path) -> Iterator[CloudHub]:
+    settings = hub_settings(room, tmp_path / "hub")
+    asyncio.run(migrate(settings))
+    with running(settings, main.relay, main.consume, main.work) as hub:
+        yield hub
+
+
+@pytest.fixture
+def film(hub: CloudHub) -> Filmed:
+    """A verified sacrifice of a cow, two names in two scripts."""
+    names = ("Ahmed Benali", "خديجة المنصوري")
+    film = Filmed(hub, *names, species="cow", language="en", content=clip(seconds=4))
+    film.tell()
+    film.send()
+    film.judge()
+    wait_for("the order to be verified", lambda: film.order_state() == "verified")
+    return film
+
+
+@pytest.fixture
+def phone(tmp_path: Path) -> Iterator[Tab]:
+    with tab(tmp_path / "profile") as phone:
+        phone.size(*PHONE)
+        yield phone
+
+
+def at(page: Tab, path: str) -> bool:
+    return page.run("location.pathname") == path and page.run("document.readyState") == "complete"
+
+
+def test_a_donor_signs_in_reads_and_watches(hub: CloudHub, film: Filmed, phone: Tab) -> None:
+    order = f"/orders/{film.order_id}"
+    phone.open(hub.url + order)
+    phone.settle(lambda: at(phone, "/sign-in"))
+    phone.submit(email=film.donor.email, password=film.donor.password)
+    phone.settle(lambda: at(phone, order))
+    assert phone.run("document.querySelector('h1').innerText") == "Ahmed Benali and خديجة المنصوري"
+    assert phone.run(PLAY) == [640, 360, 4]
+
+    for language, direction in (("ar", "rtl"), ("fr", "ltr")):
+        phone.open(f"{hub.url}/language/{language}?to={order}")
+        assert phone.run("[document.documentElement.lang, document.dir]") == [language, direction]
+        for size in (PHONE, DESKTOP):
+            phone.size(*size)
+            assert phone.run("document.documentElement.scrollWidth <= innerWidth"), (language, size)
+
+    assert phone.complaints == []
+    hosts = {urlsplit(url).netloc for url in phone.requested if not url.startswith("data:")}
+    assert hosts == {urlsplit(hub.url).netloc}
