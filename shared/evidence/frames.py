@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shared.errors import QurbaniError
-from shared.evidence.media import video_stream
+from shared.evidence.media import UNREADABLE, video_stream
 
 STEP_S = 1.0
 
@@ -141,7 +141,7 @@ class _Reader:
                     self._at = packet.dts
                     self._end = max(self._end, packet.dts + (packet.duration or 0))
                 yield packet
-        except av.error.FFmpegError:
+        except UNREADABLE:
             self._broken = True
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
@@ -149,7 +149,7 @@ class _Reader:
             return packet.decode()
         except av.error.MemoryError as error:
             raise QurbaniError("too_demanding", "a picture is too large") from error
-        except av.error.FFmpegError:
+        except UNREADABLE:
             self._broken = True
             return []
 

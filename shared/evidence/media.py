@@ -25,6 +25,9 @@ FORMATS = "mov,matroska,mpegts,mpeg,avi,flv,asf,ogg"
 """What cameras, phones and browsers write. Left out on purpose: everything that names other files or addresses
 (playlists, ``concat``, ``sdp``), which a foreign file could use to read what is not its own."""
 
+UNREADABLE = (av.error.FFmpegError, IndexError)
+"""What PyAV raises for a file that is damaged; the second when a track turns up that was not announced."""
+
 _READ_SIZE = 256 * 1024
 
 # FFmpeg would write its opinion of a damaged file to stderr; we answer with a reason instead.
@@ -66,8 +69,14 @@ def opened(video: Video) -> Iterator[InputContainer]:
         file.seek(0)
         try:
             # A file object, never a name: FFmpeg then has no way to open anything but these bytes.
-            container = av.open(file, "r", container_options={"format_whitelist": FORMATS}, buffer_size=_READ_SIZE)
-        except av.error.FFmpegError as error:
+            container = av.open(
+                file,
+                "r",
+                container_options={"format_whitelist": FORMATS},
+                metadata_errors="ignore",
+                buffer_size=_READ_SIZE,
+            )
+        except UNREADABLE as error:
             raise QurbaniError("not_a_video") from error
         with container:
             yield container

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import av.error
 import msgspec
 import numpy as np
 from av.audio.resampler import AudioResampler
@@ -12,7 +11,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from shared.errors import QurbaniError
-from shared.evidence.media import audio_stream
+from shared.evidence.media import UNREADABLE, audio_stream
 
 RATE = 16_000
 """Samples per second that every recogniser here is trained on."""
@@ -69,13 +68,13 @@ def listen(container: InputContainer) -> Iterator[Sound]:
     packets = container.demux(stream)
     while True:
         try:
-            frames = next(packets).decode()
+            pieces = [piece for frame in next(packets).decode() for piece in resampler.resample(frame)]
         except StopIteration:
             break
-        except av.error.FFmpegError:
+        except (*UNREADABLE, ValueError):  # the latter when the kind of sound changes midway
             broken = True
             break
-        for piece in (piece for frame in frames for piece in resampler.resample(frame)):
+        for piece in pieces:
             heard += piece.samples
             if heard > MOST_S * RATE:
                 raise QurbaniError("too_long")
