@@ -55,6 +55,7 @@ async def sign_in(
     except QurbaniError as error:
         if error.code not in ("bad_credentials", "too_many_requests"):
             raise
+        # A form is answered by the form, with what was typed, and not by a page about the problem.
         facts = {"to": _here(data.to), "email": data.email, "refused": error.code}
         return _page(request, "sign_in.html", error.kind.status, **facts)
     token = await auth.open_session(session, user, "page", platform)
@@ -103,7 +104,7 @@ def problem(request: AnyRequest, error: Exception) -> Response[Any]:
 def _page(request: AnyRequest, template: str, status_code: int = 200, **facts: Any) -> Page:
     facts |= {"who": request.scope.get("user"), "path": request.url.path}
     html = _look.render(template, _language(request), **facts)
-    return Response(html, status_code=status_code, media_type=MediaType.HTML, headers={"Vary": "Accept-Language"})
+    return Response(html, status_code=status_code, media_type=MediaType.HTML)
 
 
 def _language(request: AnyRequest) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from cloud.storage.service import Store
-from cloud.uploads.schemas import Copy, Video
+from cloud.uploads.schemas import Copy, Variant, Video
 from shared.crypto import UnsealKey
 from shared.errors import QurbaniError
 from shared.renditions import Progress, compress, poster
@@ -21,11 +22,14 @@ _PIECE = 1024 * 1024
 
 
 class Workshop(msgspec.Struct, frozen=True):
-    """Where copies are made: the store, the hub's key, and what makes the names of unfinished files unique."""
+    """Where copies are made: the store, the hub's key, and which attempt this is, counted from 1.
+
+    Unfinished files carry the number of their attempt, so that two workers with one video never share a file.
+    """
 
     store: Store
     key: UnsealKey
-    mark: str
+    attempt: int
 
     def make(self, video: Video, progress: Progress) -> list[Copy]:
         """The original, a compressed copy and a poster, all of them sealed in the store.
@@ -33,6 +37,7 @@ class Workshop(msgspec.Struct, frozen=True):
         Nothing readable touches a disk. Raises ``wrong_key``, ``damaged``, ``not_found`` or one of the codes of a
         file that is no whole video; then the original is of no use. What ``progress`` raises ends the work.
         """
+        self._clear_away(video)
         with self.store.open(video.blob_id) as sealed, SealedReader(sealed, self.key) as original:
             _prove(original, video.sha256)
             still = poster(original)
@@ -40,13 +45,22 @@ class Workshop(msgspec.Struct, frozen=True):
                 size = compress(original, compressed, progress=progress)
                 return [
                     Copy("original", video.blob_id, video.sha256, original.size, video.media_type),
-                    self._keep("compressed", compressed, "video/mp4", size.width, size.height),
-                    self._keep("poster", io.BytesIO(still), "image/jpeg"),
+                    self._keep(video, "compressed", compressed, "video/mp4", size.width, size.height),
+                    self._keep(video, "poster", io.BytesIO(still), "image/jpeg"),
                 ]
 
-    def _keep(self, variant: str, file: BinaryIO, media_type: str, width: int | None = None,
+    def _clear_away(self, video: Video) -> None:
+        """What workers left behind that were killed over this video."""
+        for attempt in range(1, self.attempt):
+            for variant in ("compressed", "poster"):
+                self._part(video, variant, attempt).unlink(missing_ok=True)
+
+    def _part(self, video: Video, variant: Variant, attempt: int) -> Path:
+        return self.store.part(f"{video.id}.{variant}.{attempt}")
+
+    def _keep(self, video: Video, variant: Variant, file: BinaryIO, media_type: str, width: int | None = None,
               height: int | None = None) -> Copy:
-        part = self.store.part(f"{self.mark}.{variant}")
+        part = self._part(video, variant, self.attempt)
         try:
             with part.open("wb") as out:
                 sealer = Sealer.begin(out.write, [self.key.public])
@@ -56,7 +70,7 @@ class Workshop(msgspec.Struct, frozen=True):
             self.store.put(blob.blob_id, part)
         finally:
             part.unlink(missing_ok=True)
-        return Copy(variant, blob.blob_id, blob.sha256, blob.size, media_type, width, height)  # type: ignore[arg-type]
+        return Copy(variant, blob.blob_id, blob.sha256, blob.size, media_type, width, height)
 
 
 def _prove(original: BinaryIO, sha256: str) -> None:

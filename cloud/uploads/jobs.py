@@ -40,9 +40,8 @@ async def _in_a_thread(context: Context, video: Video) -> list[Copy]:
         if stopped.is_set():
             raise QurbaniError("lost_lease", f"given up at {done:.0%}")
 
-    workshop = Workshop(
-        open_store(context.platform.settings), context.platform.keys.unseal, f"{video.id}.{context.claim.lease}"
-    )
+    platform = context.platform
+    workshop = Workshop(open_store(platform.settings), platform.keys.unseal, context.claim.attempt)
     try:
         return await asyncio.to_thread(workshop.make, video, progress)
     finally:

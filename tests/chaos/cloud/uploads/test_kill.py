@@ -72,6 +72,7 @@ def test_the_copies_are_made_once(quick: Settings, mailbox: Mailbox, tmp_path: P
         assert film.order_state() == "verified"
     assert len(mailbox.messages) == 1
     assert unsealed(tmp_path / "hub") == []
+    assert list((tmp_path / "hub" / "parts").iterdir()) == []
 
 
 def unsealed(data: Path) -> list[Path]:
