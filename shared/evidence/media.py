@@ -25,6 +25,9 @@ FORMATS = "mov,matroska,mpegts,mpeg,avi,flv,asf,ogg"
 """What cameras, phones and browsers write. Left out on purpose: everything that names other files or addresses
 (playlists, ``concat``, ``sdp``), which a foreign file could use to read what is not its own."""
 
+LONGEST_S = 900
+"""Seconds that are looked at and listened to at the most: a longer video is not for a box to check."""
+
 UNREADABLE = (av.error.FFmpegError, IndexError)
 """What PyAV raises for a file that is damaged; the second when a track turns up that was not announced."""
 

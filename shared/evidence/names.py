@@ -12,7 +12,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from shared.domain.verdict import Claim, Heard, ShareMatch, Word
-from shared.evidence.phonetics import parts, sound
+from shared.evidence.phonetics import parts, readable, sound
 
 _UNSURE = 0.1
 """This far below what would do, a name may have been said."""
@@ -27,6 +27,9 @@ fit better by chance."""
 
 _IN_PLACE = 0.06
 """A name that stands right between the two that belong before and after it needs this much less."""
+
+_READABLE = 0.5
+"""Of a name, this share of letters must be of a script whose sound is known."""
 
 _PAUSE_S = 1.5
 """No name is said across a pause this long."""
@@ -76,9 +79,17 @@ def match(words: Sequence[Word], claims: Sequence[Claim], cohort: Sequence[Claim
     """How each claim fared, in the order of ``claims``. ``cohort`` are the names of the site, claims among them or not.
 
     A claim is ``heard`` when some stretch of the words sounds enough like it and less like every other name of
-    the site; ``other_order`` when one of those was said instead. Two claims never use the same words, unless
-    they sound the same.
+    the site; ``other_order`` when one of those was said instead; ``unclear`` also when it is written in letters
+    that cannot be read here. Two claims never use the same words, unless they sound the same.
     """
+    matches = _matched(words, claims, cohort)
+    return tuple(
+        share if _can_be_read(claim) else msgspec.structs.replace(share, heard="unclear")
+        for claim, share in zip(claims, matches, strict=True)
+    )
+
+
+def _matched(words: Sequence[Word], claims: Sequence[Claim], cohort: Sequence[Claim]) -> tuple[ShareMatch, ...]:
     stretches = list(_stretches(words, longest=3 + max((len(parts(claim.name)) for claim in claims), default=0)))
     if not stretches:
         return tuple(ShareMatch(claim.name, "not_heard", 0.0, order=claim.order) for claim in claims)
@@ -111,6 +122,10 @@ def _stretches(words: Sequence[Word], longest: int) -> Iterator[_Stretch]:
                 yield _Stretch(first, last, " ".join(kept))
             if last in breaks:
                 break
+
+
+def _can_be_read(claim: Claim) -> bool:
+    return any(readable(name) >= _READABLE for name in (claim.name, *claim.spellings))
 
 
 def _spellings(claim: Claim) -> list[str]:

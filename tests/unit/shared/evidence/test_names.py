@@ -174,9 +174,11 @@ def test_nothing_said_and_nobody_claimed() -> None:
     assert heard("some words", []) == []
 
 
-def test_what_cannot_be_read_is_not_heard() -> None:
+def test_a_name_that_cannot_be_read_is_no_name_that_was_not_said() -> None:
     assert heard("아흐메드 베날리", SITE[:1])[0].heard == "not_heard"
-    assert heard("anything", [Claim("아흐메드")], [])[0].heard == "not_heard"
+    for words in ("anything", "", "on behalf of Omar Farouk Bello"):
+        assert heard(words, [Claim("আহমেদ")])[0].heard == "unclear"
+    assert heard("on behalf of Ahmed", [Claim("আহমেদ", spellings=("Ahmed",))], [])[0].heard == "heard"
 
 
 SPEECH = (

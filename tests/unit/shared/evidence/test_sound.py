@@ -44,7 +44,7 @@ def test_a_cut_file_gives_its_sound_and_then_the_reason(tmp_path: Path) -> None:
 
 
 def test_too_long_is_said_and_not_sat_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound, "MOST_S", 2)
+    monkeypatch.setattr(sound, "LONGEST_S", 2)
     with pytest.raises(QurbaniError) as error:
         samples(film(tmp_path / "a.mp4", 4, sound=babble(4, 1, 3)))
     assert error.value.code == "too_long"
