@@ -65,7 +65,7 @@ TABLE: dict[str, Kind] = {
     # models
     "no_model": Kind(404, "No such model here", "See `qurbani models list`; get it with `qurbani models fetch`."),
     "model_damaged": Kind(422, "The model is not what it should be", "Delete its file and fetch it again."),
-    "fetch_failed": Kind(502, "The model could not be fetched", "Run it again; it goes on where it stopped.", retry=True),
+    "fetch_failed": Kind(502, "The model could not be fetched", "Run it again; it goes on from there.", retry=True),
     "bad_dataset": Kind(422, "The folder is no data set to judge on", "See docs/evaluation.md for what it must hold."),
     # uploads (tus 1.0.0)
     "wrong_offset": Kind(409, "The upload stands elsewhere", "Ask where it stands (HEAD); go on there.", retry=True),

@@ -11,15 +11,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 # Arabic, Persian and Urdu letters as the Latin ones that the rules below read.
-_ARABIC = str.maketrans({
+_ARABIC = {
     "ا": "a", "ب": "b", "ت": "t", "ث": "th", "ج": "j", "ح": "h", "خ": "kh", "د": "d", "ذ": "dh", "ر": "r",
     "ز": "z", "س": "s", "ش": "sh", "ص": "s", "ض": "d", "ط": "t", "ظ": "dh", "ع": "a", "غ": "gh", "ف": "f",
     "ق": "q", "ك": "k", "ل": "l", "م": "m", "ن": "n", "ه": "h", "ة": "a", "و": "w", "ي": "y", "ى": "a",
     "ء": "", "ٱ": "a", "پ": "p", "چ": "ch", "ژ": "zh", "ک": "k", "گ": "g", "ی": "y", "ہ": "h", "ھ": "h",
     "ں": "n", "ٹ": "t", "ڈ": "d", "ڑ": "r", "ے": "y", "ـ": "",
-})  # fmt: skip
+}  # fmt: skip
 
 # Arabic words (without their signs) whose unwritten vowels matter, or would be guessed wrongly.
 _READ = {
@@ -47,7 +48,7 @@ _DIN = re.compile(r"(?<=[a-z]{2})[aeou]{1,2}d{1,2}ine?$|^[aeou]dd?ine?$")
 # A word in Latin letters, rewritten from top to bottom until each sound is one sign of _WEIGHT.
 _RULES = tuple((re.compile(pattern), sign) for pattern, sign in (
     (r"(?<=[aeiou])h$", ""),
-    (r"(?<=[b-df-hj-np-tv-z]{1})e$", ""),
+    (r"(?<=[b-df-hj-np-tv-z])e$", ""),
     (r"tch|sch|sh|ch", "C"),
     (r"dsch|dj|dg|zh", "j"),
     (r"kh", "X"),
@@ -82,7 +83,7 @@ _WEIGHT = str.maketrans({
 @lru_cache(maxsize=8192)
 def sound(text: str) -> str:
     """The sound of ``text`` as letters to be compared by edit distance; empty when it cannot be read."""
-    return "".join(_respelled(word) for word in _words(text)).translate(_WEIGHT)
+    return "".join(_respelled(word) for word in parts(text)).translate(_WEIGHT)
 
 
 def readable(text: str) -> float:
@@ -92,12 +93,8 @@ def readable(text: str) -> float:
     return known / len(letters) if letters else 0.0
 
 
-def parts(name: str) -> list[str]:
-    """The words of a name in the Latin letters that the rules read, particles made alike, articles left out."""
-    return _words(name)
-
-
-def _words(text: str) -> list[str]:
+def parts(text: str) -> list[str]:
+    """The words of ``text`` in the Latin letters that the rules read, particles made alike, articles left out."""
     words = re.findall("[a-z]+", _latin(text))
     kept = [_word(word) for position, word in enumerate(words)
             if not _is_article(word, words[position + 1] if position + 1 < len(words) else "")]  # fmt: skip
@@ -115,12 +112,18 @@ def _latin(text: str) -> str:
 
 
 def _from_arabic(word: str) -> str:
-    """One Arabic word. An ``a`` stands in for the short vowels that are not written."""
-    bare = word.removeprefix("ال") if len(word) > 4 and word not in _READ else word
-    if bare in _READ:
-        return _READ[bare]
-    spelled = bare.translate(_ARABIC)
-    return re.sub("(?<=[b-df-hj-np-tvxz])(?=[b-df-hj-np-tvxz])(?!(?<=[kgtds])h)", "a", spelled)
+    """One Arabic word. An ``a`` stands in for each short vowel that may lie between two consonants, unwritten."""
+    if word in _READ:
+        return _READ[word]
+    without_article = word.removeprefix("ال") if len(word) > 4 else word
+    letters = [_ARABIC.get(letter, "") for letter in without_article]
+    return "".join(
+        one + ("a" if _is_consonant(one) and _is_consonant(two) else "") for one, two in pairwise([*letters, ""])
+    )
+
+
+def _is_consonant(letter: str) -> bool:
+    return letter[:1] not in ("", "a", "w", "y")
 
 
 def _word(word: str) -> str:
