@@ -113,10 +113,10 @@ def _latin(text: str) -> str:
 
 def _from_arabic(word: str) -> str:
     """One Arabic word. An ``a`` stands in for each short vowel that may lie between two consonants, unwritten."""
-    if word in _READ:
-        return _READ[word]
-    without_article = word.removeprefix("ال") if len(word) > 4 else word
-    letters = [_ARABIC.get(letter, "") for letter in without_article]
+    bare = word if word in _READ or len(word) <= 4 else word.removeprefix("ال")
+    if bare in _READ:
+        return _READ[bare]
+    letters = [_ARABIC.get(letter, "") for letter in bare]
     return "".join(
         one + ("a" if _is_consonant(one) and _is_consonant(two) else "") for one, two in pairwise([*letters, ""])
     )

@@ -48,6 +48,7 @@ SAME = [
     ("Djamila", "جميلة"),
     ("Hassan", "Hasan"),
     ("Hussein", "حسين"),
+    ("Hussein", "الحسين"),
     ("Cheikh", "Sheikh"),
     ("Benchaabane", "Ben Chabane"),
     ("Leila", "Layla"),
