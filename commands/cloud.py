@@ -84,8 +84,9 @@ def _run(*programs: main.Program, services: str) -> None:
     chosen = services.split(",")
     if unknown := set(chosen) - set(main.SERVICES):
         raise QurbaniError("bad_input", f"there is no service {', '.join(sorted(unknown))}; there are {ALL}")
+    found = load()
     _log_as_json()
-    asyncio.run(main.run(load(), programs, chosen))
+    asyncio.run(main.run(found, programs, chosen))
 
 
 def _log_as_json() -> None:

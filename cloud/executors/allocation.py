@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.donors import service as donors
 from cloud.donors.service import Share
 from cloud.executors import feed, models, schemas
-from cloud.executors.sites import animal_of, site
+from cloud.executors.sites import as_animal, site
 from shared.errors import QurbaniError
 
 
@@ -48,7 +48,7 @@ async def animals_of(session: AsyncSession, order_id: UUID) -> list[schemas.Anim
     order = await donors.get(session, order_id)
     seats = select(models.Seat.animal_id).where(models.Seat.share_id.in_(share.id for share in order.shares))
     query = select(models.Animal).where(models.Animal.id.in_(seats)).order_by(models.Animal.id)
-    return [animal_of(row) for row in await session.scalars(query)]
+    return [as_animal(row) for row in await session.scalars(query)]
 
 
 async def shares_on(session: AsyncSession, animal_id: UUID) -> list[Share]:

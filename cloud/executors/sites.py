@@ -54,17 +54,17 @@ async def add_animal(session: AsyncSession, site_id: UUID, new: schemas.NewAnima
     except IntegrityError as error:
         raise QurbaniError("conflict", f"there is an animal {new.tag} at this site") from error
     await feed.tell(session, site_id, [("animal", animal.id, {**fields, "site_id": str(site_id)})])
-    return animal_of(animal)
+    return as_animal(animal)
 
 
 async def animals(session: AsyncSession, site_id: UUID) -> list[schemas.Animal]:
     query = select(models.Animal).where(models.Animal.site_id == site_id).order_by(models.Animal.tag)
-    return [animal_of(row) for row in await session.scalars(query)]
+    return [as_animal(row) for row in await session.scalars(query)]
 
 
 async def animal(session: AsyncSession, animal_id: UUID) -> schemas.Animal:
     """Raises ``not_found``."""
-    return animal_of(await _get(session, models.Animal, animal_id))
+    return as_animal(await _get(session, models.Animal, animal_id))
 
 
 async def add_executor(
@@ -109,7 +109,7 @@ def _site(row: models.Site) -> schemas.Site:
     return schemas.Site(row.id, row.name, row.timezone, row.languages)
 
 
-def animal_of(row: models.Animal) -> schemas.Animal:
+def as_animal(row: models.Animal) -> schemas.Animal:
     return schemas.Animal(row.id, row.site_id, row.tag, row.species, row.pen, row.capacity)
 
 

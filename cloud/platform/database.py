@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, LargeBinary, MetaData, Uuid
+from sqlalchemy import DateTime, LargeBinary, MetaData, Uuid, event
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -72,6 +72,7 @@ class Database:
             pool_pre_ping=True,
             connect_args={"timeout": 5, "server_settings": {"application_name": "qurbani"}},
         )
+        event.listen(self.engine.sync_engine, "handle_error", _translate)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._ring = ring
 
@@ -85,15 +86,10 @@ class Database:
         async with self._sessions() as session:
             try:
                 await session.connection()
-            except OSError as error:
+            except (OSError, PoolTimeout) as error:
                 raise QurbaniError("unavailable", "the database cannot be reached") from error
-            except DBAPIError as error:
-                raise _ours(error) from error
-            try:
-                yield session
-                await session.commit()
-            except DBAPIError as error:
-                raise _ours(error) from error
+            yield session
+            await session.commit()
         if queues := session.info.pop(BELLS, None):
             await self._ring(queues)
 
@@ -120,9 +116,12 @@ class Database:
         await self.engine.dispose()
 
 
-def _ours(error: DBAPIError) -> Exception:
-    """Transient trouble as ``unavailable``; anything else stays what it is."""
-    state = getattr(error.orig, "sqlstate", None) or ""
-    if error.connection_invalidated or state.startswith(_TRANSIENT):
-        return QurbaniError("unavailable", f"the database asks to try again ({state or 'connection lost'})")
-    return error
+def _translate(context: ExceptionContext) -> None:
+    """Raise transient trouble as ``unavailable``, where it happens; anything else stays what it is.
+
+    Not further out: who has a session by dependency injection must see one exception pass, not two.
+    """
+    state = getattr(context.original_exception, "sqlstate", None) or ""
+    if not context.is_pre_ping and (context.is_disconnect or state.startswith(_TRANSIENT)):
+        why = f"the database asks to try again ({state or 'connection lost'})"
+        raise QurbaniError("unavailable", why) from context.original_exception
