@@ -20,8 +20,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The folder for keys and, without an object store, for blobs."""
     secret: str = ""
     """32 bytes in hex from which every key is derived. Empty: made at first start and kept in the data folder."""
-    models: str = ""
-    """A folder with models that are not bundled."""
 
     host: str = "127.0.0.1"
     port: int = 8000
