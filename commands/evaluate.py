@@ -10,14 +10,15 @@ from typing import Annotated
 
 import msgspec
 import typer
+from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from models_tflite.evaluate import SceneEvaluation, Share, Truth
 from models_tflite.loader import load_detector
-from models_tflite.manifest import manifest
-from models_tflite.scenes import judge_scenes, read_truths, sensitive
+from models_tflite.manifest import manifest, sensitive
+from models_tflite.scenes import judge_scenes, read_truths
 from models_tflite.store import Store, folders
 from shared.errors import QurbaniError
 
@@ -40,7 +41,7 @@ def scenes(
     """How well detectors find persons, animals and knives on the labelled images of FOLDER."""
     truths = read_truths(folder, split)
     known = manifest()
-    store = Store(folders(os.environ), sensitive(known))
+    store = Store(folders(os.environ), replace(known, detector=tuple(map(sensitive, known.detector))))
     here = [entry.name for entry in known.detector if store.find(entry)]
     if not here:
         raise QurbaniError("no_model", "there is no detector here")

@@ -16,7 +16,6 @@ from rich.progress import Progress
 from rich.table import Table
 
 from commands.evaluate import app as evaluate
-from models_tflite.detector import TfliteDetector
 from models_tflite.loader import load_detector, load_transcriber
 from models_tflite.store import Store
 from shared.domain.verdict import Claim, Frame, ShareMatch, Verdict, Word, hint
@@ -25,7 +24,7 @@ from shared.evidence import names, pipeline, sandbox
 from shared.evidence.decode import Event, Problem
 from shared.evidence.frames import Fit, Picture
 from shared.evidence.media import Probe
-from shared.evidence.scene import look
+from shared.evidence.scene import Detector, look
 from shared.evidence.sound import Sound
 from shared.evidence.speech import Hearing, Silence, hear
 
@@ -175,7 +174,7 @@ def _events(video: Path, fit: Fit | None) -> Iterator[Event]:
         raise QurbaniError(problem.code, problem.detail)
 
 
-def _detector(name: str, threads: int) -> TfliteDetector:
+def _detector(name: str, threads: int) -> Detector:
     detector = load_detector(Store.from_environ(os.environ), name, threads)
     if detector is None:
         raise QurbaniError("no_model", "there is no detector here")

@@ -54,7 +54,7 @@ def list_models(as_json: AsJson = False) -> None:
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="As `qurbani models list` names it; else the first detector.")] = "",
+    name: Annotated[str, typer.Argument(help="As `qurbani models list` names it; else the first detector that has an address.")] = "",
     to: Annotated[Path | None, typer.Option(help="Into this folder instead of the first that is searched.")] = None,
 ) -> None:
     """Get a model and check its sha256. Goes on where it was cut.
@@ -62,7 +62,7 @@ def fetch(
     Where the maker publishes no sha256, the first fetch pins what it got, and later ones must match.
     """
     store = Store.from_environ(os.environ)
-    entry = store.known.entry(name) if name else store.known.detector[0]
+    entry = store.known.entry(name) if name else next(entry for entry in store.known.detector if entry.url)
     columns = (TextColumn(entry.name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(entry.name, total=entry.bytes)

@@ -35,6 +35,8 @@ def fetch(entry: Entry, folder: Path, progress: Progress = lambda here, total: N
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(entry, DetectorEntry) and not entry.url:
+            raise QurbaniError("no_model", f"{entry.name} comes with the code and needs no fetching")
         if isinstance(entry, DetectorEntry):
             return _fetch_file(entry, folder, progress)
         if entry.url:

@@ -5,28 +5,43 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from models_tflite.detector import TfliteDetector
-from models_tflite.manifest import RecogniserEntry
+from models_tflite.manifest import DetectorEntry, RecogniserEntry, sensitive
+from models_tflite.pair import Pair
 from models_tflite.store import Store
 from shared.domain.verdict import Model
 from shared.errors import QurbaniError
 from shared.evidence.recognisers import Vosk, Whisper
+from shared.evidence.scene import Detector
 from shared.evidence.speech import Transcriber
 
 
-def load_detector(store: Store, name: str = "", threads: int = 1) -> TfliteDetector | None:
+def load_detector(store: Store, name: str = "", threads: int = 1) -> Detector | None:
     """The detector called ``name``, else the first of the manifest that is here, else None.
 
     Raises ``no_model`` when the named one is not here, ``model_damaged`` when its sha256 is not the manifest's.
     """
     for entry in store.known.detector:
-        path = store.find(entry) if name in ("", entry.name) else None
-        if path is not None:
-            if store.wrong(entry, path):
-                raise QurbaniError("model_damaged", f"{path} is not {entry.name}: its sha256 differs")
-            return TfliteDetector(path, entry, threads)
+        if name in ("", entry.name) and store.find(entry):
+            return _pair(store, entry, threads) if entry.beside else _single(store, entry, threads)
     if name:
         raise QurbaniError("no_model", f"the detector {name!r} is not here")
     return None
+
+
+def _single(store: Store, entry: DetectorEntry, threads: int) -> TfliteDetector:
+    path = store.find(entry)
+    if path is None:
+        raise QurbaniError("no_model", f"the detector {entry.name!r} is not here")
+    if store.wrong(entry, path):
+        raise QurbaniError("model_damaged", f"{path} is not {entry.name}: its sha256 differs")
+    return TfliteDetector(path, entry, threads)
+
+
+def _pair(store: Store, entry: DetectorEntry, threads: int) -> Pair:
+    other = next(row for row in store.known.detector if row.name == entry.beside)
+    first, second = (_single(store, sensitive(member), threads) for member in (entry, other))
+    model = Model(entry.name, f"{entry.sha256[:6]}{other.sha256[:6]}")
+    return Pair(first, second, model, entry.rule, entry.output.overlap)
 
 
 def load_transcriber(

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.domain.verdict import Group
 from shared.errors import QurbaniError
-from shared.evidence.scene import Rule
+from shared.evidence.scene import Rule, Threshold
 
 PATH = Path(__file__).with_name("manifest.toml")
 
@@ -60,7 +61,10 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DetectorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model that looks. ``groups`` say how much of each label's score counts for which group."""
+    """A model that looks. ``groups`` say how much of each label's score counts for which group.
+
+    ``beside`` names another one that looks at the same pictures; the two are then believed together (``pair``).
+    """
 
     name: str
     file: str
@@ -75,6 +79,17 @@ class DetectorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: Rule
     url: str = ""
     training: Training | None = None
+    beside: str = ""
+
+
+FAINTEST = 0.005
+"""Far below any score that is believed; where curves over thresholds begin, and what a pair asks its two for."""
+
+
+def sensitive(entry: DetectorEntry) -> DetectorEntry:
+    """The same detector, telling of every sign from `FAINTEST` on."""
+    thresholds = {group: Threshold(FAINTEST, FAINTEST) for group in entry.rule.thresholds}
+    return replace(entry, rule=replace(entry.rule, thresholds=thresholds))
 
 
 class RecogniserEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

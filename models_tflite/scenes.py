@@ -12,24 +12,14 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from models_tflite.evaluate import Found, SceneEvaluation, Truth, evaluate
-from models_tflite.manifest import Manifest
 from shared.domain.verdict import GROUPS, Box
 from shared.errors import QurbaniError
 from shared.evidence.frames import Fit
-from shared.evidence.scene import Detector, Rule, Threshold
-
-_FAINTEST = 0.005
-"""Scores from which on a judged detector tells what it sees: far below where it would be believed."""
-
-
-def sensitive(known: Manifest) -> Manifest:
-    """The same models, but the detectors tell of the faintest sign, as a curve over thresholds needs."""
-    return replace(known, detector=tuple(replace(entry, rule=_lowered(entry.rule)) for entry in known.detector))
+from shared.evidence.scene import Detector, Rule
 
 
 def judge_scenes(
@@ -40,7 +30,7 @@ def judge_scenes(
     Args:
         truths: what the images in the folder show, see :func:`read_truths`.
         folder: where the images lie.
-        detector: should be :func:`sensitive`.
+        detector: should be :func:`models_tflite.manifest.sensitive`.
         rule: the detector's own, with the thresholds from which it is believed.
         size: of its file, in bytes.
         progress: is told the share of images done.
@@ -95,10 +85,6 @@ def as_picture(path: Path, fit: Fit) -> tuple[NDArray[np.uint8], float]:
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     pixels = np.asarray(image.resize(size, Image.Resampling.BILINEAR))
     return np.ascontiguousarray(pixels[:, :, ::-1] if fit.pixels == "bgr24" else pixels), scale
-
-
-def _lowered(rule: Rule) -> Rule:
-    return replace(rule, thresholds={group: Threshold(_FAINTEST, _FAINTEST) for group in rule.thresholds})
 
 
 def _found(boxes: Sequence[Box], width: float, height: float) -> Found:

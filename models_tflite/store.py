@@ -28,8 +28,10 @@ class Store:
         return cls(folders(environ))
 
     def find(self, entry: Entry) -> Path | None:
-        """The detector's file or the recogniser's folder; None when it is not here."""
+        """The detector's file or the recogniser's folder; None when it, or the one it stands beside, is not here."""
         if isinstance(entry, DetectorEntry):
+            if entry.beside and self.find(self.known.entry(entry.beside)) is None:
+                return None
             return next((path for folder in self._folders if (path := folder / entry.file).is_file()), None)
         places = [folder / entry.name for folder in self._folders]
         if entry.installed and not entry.join and (inside := installed(entry.installed)):
