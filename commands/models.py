@@ -54,7 +54,7 @@ def list_models(as_json: AsJson = False) -> None:
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="As `qurbani models list` names it; else the first detector that has an address.")] = "",
+    name: Annotated[str, typer.Argument(help="As `models list` names it; else the first with an address.")] = "",
     to: Annotated[Path | None, typer.Option(help="Into this folder instead of the first that is searched.")] = None,
 ) -> None:
     """Get a model and check its sha256. Goes on where it was cut.
