@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="the YOLOX-Nano TFLite file")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and logs")
     parser.add_argument("--minutes", type=float, default=120, help="training time in all, pauses not counted")
-    parser.add_argument("--size", type=int, default=320, help="image size at run time, a multiple of 32")
+    parser.add_argument("--size", type=int, default=288, help="image size at run time, a multiple of 32")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     asked = parser.parse_args()

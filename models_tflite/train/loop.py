@@ -40,7 +40,7 @@ WARM_UP = 300  # steps
 WEIGHT_DECAY = 0.02
 AVERAGE_DECAY = 0.998  # an average over some 500 steps: a run on two cores has only a few thousand
 LEAST_STRENGTH = 0.3  # of the distortions and collages at the end of the run; they fade from 1
-SMALL_UNTIL = 0.9  # the share of the run that sees smaller pictures, which take less time
+SMALL_UNTIL = 0.9  # the share of the run that sees smaller pictures, too, which take less time
 CHECK_EVERY = 2500  # steps
 SAVE_EVERY = 100
 SCORE_FLOOR = 0.02
@@ -137,7 +137,7 @@ class Run:
 
     def _batch(self, step: int, share: float) -> tuple[Tensor, Labels]:
         rng = np.random.default_rng([self.recipe.seed, step])
-        smaller = int(rng.integers(1, 4)) if share < SMALL_UNTIL else 0
+        smaller = int(rng.integers(3)) if share < SMALL_UNTIL else 0
         strength = 1 - (1 - LEAST_STRENGTH) * share
         size = self.recipe.size - 32 * smaller
         return collate([self.augmenter.draw(size, rng, strength) for _ in range(BATCH)])
