@@ -16,12 +16,12 @@ from shared.evidence.speech import Transcriber
 
 
 def load_detector(store: Store, name: str = "", threads: int = 1) -> Detector | None:
-    """The detector called ``name``, else the first of the manifest that is here, else None.
+    """The detector called ``name``, else the first of the manifest that is here and may be taken unasked, else None.
 
     Raises ``no_model`` when the named one is not here, ``model_damaged`` when its sha256 is not the manifest's.
     """
     for entry in store.known.detector:
-        if name in ("", entry.name) and store.find(entry):
+        if (name == entry.name or not (name or entry.by_name_only)) and store.find(entry):
             return _pair(store, entry, threads) if entry.beside else _single(store, entry, threads)
     if name:
         raise QurbaniError("no_model", f"the detector {name!r} is not here")

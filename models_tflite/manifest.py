@@ -64,6 +64,7 @@ class DetectorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A model that looks. ``groups`` say how much of each label's score counts for which group.
 
     ``beside`` names another one that looks at the same pictures; the two are then believed together (``pair``).
+    ``by_name_only``: not good enough to be believed alone unless somebody asks for it.
     """
 
     name: str
@@ -80,6 +81,7 @@ class DetectorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str = ""
     training: Training | None = None
     beside: str = ""
+    by_name_only: bool = False
 
 
 FAINTEST = 0.005

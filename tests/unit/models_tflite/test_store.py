@@ -10,7 +10,7 @@ import msgspec
 from models_tflite.manifest import Manifest, RecogniserEntry, manifest
 from models_tflite.store import SUMS, Store, folders, installed
 
-DETECTOR = msgspec.structs.replace(manifest().detector[0], sha256=hashlib.sha256(b"good").hexdigest())
+DETECTOR = msgspec.structs.replace(manifest().entry("yolox-nano-coco"), sha256=hashlib.sha256(b"good").hexdigest())
 RECOGNISER = RecogniserEntry("vosk-xx", "vosk", ("xx",), "-", "-", "-", ("am/final.mdl", "conf"), 1)
 KNOWN = Manifest((DETECTOR,), (RECOGNISER,))
 

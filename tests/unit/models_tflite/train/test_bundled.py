@@ -13,15 +13,20 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 import models_tflite
+from models_tflite.loader import load_detector
 from models_tflite.manifest import DetectorEntry, manifest
+from models_tflite.pair import Pair
 from models_tflite.store import Store
+from shared.errors import QurbaniError
+from shared.evidence.frames import Fit
+from tests.beside import MODELS, needs_models
 
 HERE = Path(__file__).parent
 FOLDER = Path(models_tflite.__file__).parent
 OURS = [entry for entry in manifest().detector if entry.training]
 
-# How far outputs may lie from PyTorch's: at the most, and on average. Scores are 0 to 1, distances in strides.
-TOLERANCES = {"float16": ((0.01, 0.0005), (0.05, 0.005)), "int8": ((0.35, 0.01), (1.5, 0.1))}
+# How far outputs may lie from PyTorch's: 99 in 100 of them, and on average. Scores are 0 to 1, distances in strides.
+TOLERANCES = {"float16": ((0.001, 0.0001), (0.02, 0.002)), "int8": ((0.1, 0.01), (0.75, 0.15))}
 
 
 def outputs(path: Path, picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
@@ -43,14 +48,38 @@ def test_a_bundled_file_computes_what_the_network_did(entry: DetectorEntry) -> N
         outputs(FOLDER / entry.file, picture), wanted, TOLERANCES[entry.file.split("_")[-1].split(".")[0]], strict=True
     ):
         errors = np.abs(result - expected)
-        assert errors.max() <= most
+        assert np.quantile(errors, 0.99) <= most
         assert errors.mean() <= mean
 
 
 @pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
 def test_a_clone_alone_has_the_bundled_detectors(entry: DetectorEntry) -> None:
     store = Store([])
-    path = store.find(entry)
-    assert path is not None
+    path = FOLDER / entry.file
     assert not store.wrong(entry, path)
     assert path.stat().st_size == entry.bytes <= 4_000_000
+    assert store.find(entry) == (None if entry.beside else path)
+
+
+def test_alone_they_are_taken_only_when_somebody_asks() -> None:
+    store = Store([])
+    assert load_detector(store) is None
+    for entry in OURS:
+        if entry.beside:
+            with pytest.raises(QurbaniError) as missed:
+                load_detector(store, entry.name)
+            assert missed.value.code == "no_model"
+        else:
+            detector = load_detector(store, entry.name)
+            assert detector is not None
+            assert detector.model.name == entry.name
+
+
+@needs_models
+def test_beside_the_larger_one_ours_is_taken_first() -> None:
+    detector = load_detector(Store([MODELS]))
+    assert isinstance(detector, Pair)
+    (entry,) = (entry for entry in OURS if entry.beside)
+    assert detector.model.name == entry.name
+    assert detector.fit == Fit(416, 416, "bgr24")
+    assert detector.detect(np.full((234, 416, 3), 128, np.uint8)) == []
