@@ -80,7 +80,8 @@ def shelf() -> Iterator[Shelf]:
 
 
 def detector(shelf: Shelf, sha256: str = SHA256) -> DetectorEntry:
-    return msgspec.structs.replace(manifest().entry("yolox-nano-coco"), file="model.tflite", url=shelf.url, sha256=sha256)
+    known = manifest().entry("yolox-nano-coco")
+    return msgspec.structs.replace(known, file="model.tflite", url=shelf.url, sha256=sha256)
 
 
 def recogniser(shelf: Shelf) -> RecogniserEntry:
