@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
@@ -21,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud import main
 from cloud.alembic.migrations import migrate
+from cloud.auth.tokens import LIFE_S as TOKEN_LIFE_S
 from cloud.platform.core import Platform, opened
 from cloud.platform.settings import Settings
 from demo.servers import Room, Servers
@@ -76,7 +78,15 @@ class CloudHub:
         self.stranger = Person(self.client())
         self.password = password
         """The admin's."""
-        self.admin = self.sign_in(ADMIN, password)
+        self._admin: Person | None = None
+        self._admin_until = 0.0
+
+    @property
+    def admin(self) -> Person:
+        """The admin, whose token is good for some minutes yet."""
+        if self._admin is None or time.monotonic() > self._admin_until:
+            self._admin, self._admin_until = self.sign_in(ADMIN, self.password), time.monotonic() + TOKEN_LIFE_S / 2
+        return self._admin
 
     def client(self, **headers: str) -> httpx.Client:
         client = httpx.Client(base_url=self.url, headers=headers, timeout=30)

@@ -13,13 +13,13 @@ from huey import RedisHuey
 from huey.registry import Message
 from huey.serializer import Serializer
 from redis import ConnectionPool
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 log = structlog.get_logger()
 
 RETRY_S = 1.0
+PATIENCE_S = 5.0
+"""With Redis; longer than the second for which a listener waits in one call."""
 
 
 class JsonSerializer(Serializer):
@@ -36,8 +36,7 @@ class Bell:
     """Rings from any process, heard in every worker process. Connects at the first ring."""
 
     def __init__(self, redis_url: str, name: str = "qurbani") -> None:
-        # Without redis-py's own retries: they would go on listening on a new connection after close().
-        pool = ConnectionPool.from_url(redis_url, retry=Retry(NoBackoff(), 0))
+        pool = ConnectionPool.from_url(redis_url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S)
         self._huey = RedisHuey(name, connection_pool=pool, results=False, serializer=JsonSerializer())
         self._look = self._huey.task(name="look")(self._heard)
         self._listener: Callable[[str], None] = lambda queue: None
@@ -76,7 +75,8 @@ class Bell:
                     log.warning("bell.deaf", error=repr(error))
 
     def close(self) -> None:
+        """Listen no more; returns within a second or so, as the call that waits for a ring cannot be cut short."""
         self._closed.set()
-        self._huey.storage.close()
         if self._thread:
-            self._thread.join()
+            self._thread.join(2 * PATIENCE_S)
+        self._huey.storage.close()

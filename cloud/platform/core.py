@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -38,4 +39,4 @@ async def opened(settings: Settings, clock: Clock | None = None) -> AsyncIterato
     finally:
         await cache.aclose()
         await database.close()
-        bell.close()
+        await asyncio.to_thread(bell.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -29,9 +30,8 @@ async def forever(name: str, live: Callable[[], Awaitable[None]]) -> None:
 
 async def heard(event: asyncio.Event, patience_s: float) -> None:
     """Wait for the event, at most ``patience_s``; then clear it."""
-    try:
-        await asyncio.wait_for(event.wait(), patience_s)
-    except TimeoutError:
-        return
-    finally:
-        event.clear()
+    # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(patience_s):
+            await event.wait()
+    event.clear()

@@ -1,4 +1,4 @@
-"""A hub for each module of tests; they make sites, donors and boxes of their own in it."""
+"""One hub for all tests of a worker; they make sites, donors and boxes of their own in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def template(servers: Servers) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def hub(servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudHub]:
     with copied_room(servers, template) as room, running(hub_settings(room, tmp_path_factory.mktemp("hub"))) as hub:
         yield hub

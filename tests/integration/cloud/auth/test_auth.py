@@ -118,10 +118,9 @@ def cookie(hub: CloudHub, who: Person) -> dict[str, str]:
     return {"Cookie": f"{service.cookie_name(hub.platform)}={hub.run(sign_in)}"}
 
 
-def test_a_cookie_signs_in_and_only_as_a_cookie(hub: CloudHub, donor: Person) -> None:
-    as_cookie = cookie(hub, donor)
-    assert hub.stranger.http.get("/api/v1/auth/me", headers=as_cookie).json()["id"] == donor.id
-    secret = as_cookie["Cookie"].partition("=")[2]
+def test_a_cookie_signs_in_and_only_as_a_cookie(hub: CloudHub, donor: Person, browser: dict[str, str]) -> None:
+    assert hub.stranger.http.get("/api/v1/auth/me", headers=browser).json()["id"] == donor.id
+    secret = browser["Cookie"].partition("=")[2]
     hub.stranger.post(REFRESH, {"refresh_token": secret}, status=401)
     refresh_token = tokens(hub, donor)["refresh_token"]
     swapped = {"Cookie": f"{service.cookie_name(hub.platform)}={refresh_token}"}
@@ -134,6 +133,11 @@ def test_a_cookie_that_is_none_is_a_stranger(hub: CloudHub) -> None:
         headers = {"Cookie": f"{service.cookie_name(hub.platform)}={value}"}
         assert hub.stranger.http.get("/health/live", headers=headers).status_code == 200
         assert hub.stranger.http.get("/api/v1/auth/me", headers=headers).status_code == 401
+
+
+@pytest.fixture(scope="module")
+def browser(hub: CloudHub, donor: Person) -> dict[str, str]:
+    return cookie(hub, donor)
 
 
 ORDER = {"species": "sheep", "shares": [{"name": "Ahmed", "language": "ar"}]}
@@ -152,9 +156,9 @@ ORDER = {"species": "sheep", "shares": [{"name": "Ahmed", "language": "ar"}]}
     ({"Origin": "null"}, 403),
 ])
 def test_no_page_of_another_site_acts_for_its_visitor(
-    hub: CloudHub, donor: Person, headers: dict[str, str], status: int
+    hub: CloudHub, browser: dict[str, str], headers: dict[str, str], status: int
 ) -> None:
-    sent = {name: value.format(url=hub.url) for name, value in headers.items()} | cookie(hub, donor)
+    sent = {name: value.format(url=hub.url) for name, value in headers.items()} | browser
     assert hub.stranger.http.post("/api/v1/orders", json=ORDER, headers=sent).status_code == status
 
 

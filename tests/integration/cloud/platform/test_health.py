@@ -14,7 +14,8 @@ from tests.cloud_hub import CloudHub, copied_room, hub_settings, running
 def test_all_is_well(hub: CloudHub) -> None:
     assert hub.stranger.get("/health/live") == {"status": "ok"}
     assert hub.stranger.get("/health/ready") == {"postgres": "ok", "redis": "ok", "kafka": "ok"}
-    assert hub.admin.get("/health/backlog") == {"outbox": 0}
+    assert hub.admin.get("/health/backlog").keys() == {"outbox"}
+    hub.stranger.get("/health/backlog", status=401)
 
 
 @pytest.fixture

@@ -184,13 +184,13 @@ async def test_a_job_that_kills_its_workers_is_parked(platform: Platform) -> Non
 
 
 async def test_a_long_job_keeps_its_lease_and_an_effect_that_fails_leaves_it_undone(platform: Platform) -> None:
-    quick = msgspec.structs.replace(platform, settings=msgspec.structs.replace(platform.settings, lease_s=0.3))
+    quick = msgspec.structs.replace(platform, settings=msgspec.structs.replace(platform.settings, lease_s=1.5))
     taken = 0
 
     async def slow(context: Context, payload: dict[str, Any]) -> None:
         nonlocal taken
         taken += 1
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
         async with context.finish() as session:
             await affect(session, "effect")
             if taken == 1:
