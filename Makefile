@@ -23,7 +23,7 @@ demo: $(INSTALLED)
 	$(BIN)/qurbani demo $(if $(ONCE),--once)
 
 test: $(INSTALLED)
-	$(BIN)/pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) -m "not slow" --durations=15
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -n $(WORKERS) -m slow

@@ -70,6 +70,12 @@ class Ear:
         self._socket.close(linger=0)
 
 
+def check(folder: Path) -> None:
+    """Raises ``misconfigured`` when the sockets of the bells do not fit into this folder."""
+    for process in PROCESSES:
+        _address(folder, process)
+
+
 def _address(folder: Path, process: str) -> str:
     path = folder / f"{process}.bus"
     if len(str(path)) > _MAX_PATH:

@@ -16,7 +16,7 @@ from typing import Self
 import msgspec
 import structlog
 
-from edge import jobs, sqlite, status, supervisor
+from edge import bus, jobs, sqlite, status, supervisor
 from edge import node as identity
 from edge.blobs import Blobs
 from edge.bus import JOB, OP, Bell, Ear
@@ -71,7 +71,9 @@ def serve(settings: Settings) -> None:
     log_to_stderr()
     settings.make_folders()
     lock = supervisor.lock(settings.run / "lock")
-    Box.open(settings).db.close()  # whatever is wrong is said here, once, and the schema is brought up to date
+    # Whatever is wrong is said here, once, and the schema is brought up to date.
+    bus.check(settings.run)
+    Box.open(settings).db.close()
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
     address = {"url": f"http://{host}:{port}", "pid": os.getpid()}

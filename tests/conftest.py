@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 
+import edge  # noqa: F401 - first of all: one SQLite library for the whole process, also for what others import
 from demo.servers import Room, Servers
 from demo.servers.folder import Folder
 
@@ -20,6 +22,12 @@ FOLDER = pytest.StashKey[Folder]()
 
 FOREIGN = ("QURBANI_DATABASE_URL", "QURBANI_REDIS_URL", "QURBANI_KAFKA", "QURBANI_MQTT_URL")
 """The addresses of servers that are there already; the tests then use those."""
+
+
+# A change is judged by the same examples every time; whoever hunts for new ones runs the tests by hand.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -113,7 +113,7 @@ def test_any_text_has_a_sound(text: str) -> None:
 
 @given(st.text(st.characters(categories=["Lu", "Ll"], max_codepoint=0x17F), min_size=1, max_size=20))
 def test_doubling_letters_changes_no_sound_that_is_no_digraph(text: str) -> None:
-    plain = "".join(letter for letter in text if letter in "bdfjlmnrsz")
+    plain = "".join(letter for letter in text if letter in "bflmnrsz")
     assert sound("a" + "".join(letter * 2 for letter in plain)) == sound("a" + "".join(
         letter for at, letter in enumerate(plain) if at == 0 or letter != plain[at - 1]
     ))  # fmt: skip
