@@ -105,12 +105,13 @@ def test_a_batch_that_comes_again_changes_nothing_and_is_answered_alike(box: Box
 def test_one_batch_from_many_connections_at_once_is_held_once(box: Box) -> None:
     key = uuid4()
     box.write("sacrifice", key, box.opening())
-    for n in range(20):
-        box.write("sacrifice", key, {"note": f"note {n}"})
-    with ThreadPoolExecutor(6) as lines:
-        acked = {answered(reply).acked for reply in lines.map(lambda _: post(box, box.chain.batch()), range(6))}
-    assert acked == {21}
-    assert box.held() == list(range(1, 22))
+    for last in (1, 31, 61, 91):
+        with ThreadPoolExecutor(6) as lines:
+            acked = {answered(reply).acked for reply in lines.map(lambda _: post(box, box.chain.batch()), range(6))}
+        assert acked == {last}
+        assert box.held() == list(range(1, last + 1))
+        for n in range(30):
+            box.write("sacrifice", key, {"note": f"note {n}"})
 
 
 def test_ops_after_a_gap_are_refused_and_the_box_is_told_where_to_go_on(box: Box) -> None:

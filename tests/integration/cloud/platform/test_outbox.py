@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import KafkaTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.platform import kafka, outbox
@@ -19,7 +20,7 @@ from cloud.platform.core import Platform
 from cloud.platform.forever import forever
 from cloud.platform.outbox import Relay
 from shared.errors import QurbaniError
-from shared.events import Event, NotificationWanted
+from shared.events import Event, NotificationWanted, decode
 from shared.ids import new_id
 from tests.effects import TOPIC, affect, beside, count, effects, eventually, tell
 
@@ -107,6 +108,34 @@ async def test_without_a_broker_the_outbox_grows_and_drains_in_order_later(platf
         assert await eventually(platform, 10) == [str(n) for n in range(10)]
     async with platform.database.begin() as session:
         assert await outbox.backlog(session) == 0
+
+
+class Unsure:
+    """A broker that times out on chosen events, as a real one does for seconds at a time."""
+
+    def __init__(self, *refused: str) -> None:
+        self.refused = refused
+        self.taken: list[str] = []
+
+    async def send_and_wait(self, topic: str, body: bytes, key: bytes) -> None:
+        _, data = decode(body)
+        await asyncio.sleep(0)
+        if data.template in self.refused:
+            raise KafkaTimeoutError
+        self.taken.append(data.template)
+
+
+async def test_what_comes_after_a_failed_event_waits_for_it_and_other_subjects_do_not(platform: Platform) -> None:
+    a, b = new_id(), new_id()
+    for what, subject in (("a1", a), ("b1", b), ("a2", a), ("a3", a), ("b2", b)):
+        await tell(platform, what, subject)
+    broker = Unsure("a2")
+    with pytest.raises(KafkaTimeoutError):
+        await relay(platform).send_page(broker)  # type: ignore[arg-type]
+    assert sorted(broker.taken) == ["a1", "b1", "b2"]
+    well = Unsure()
+    assert await relay(platform).send_page(well) == 2  # type: ignore[arg-type]
+    assert well.taken == ["a2", "a3"]
 
 
 async def test_a_message_that_comes_twice_has_its_effect_once(platform: Platform) -> None:
