@@ -136,8 +136,9 @@ async def run(settings: Settings, programs: Sequence[Program], services: Sequenc
     """Run programs in this process until SIGTERM, or until one of them ends. kill -9 at any moment is as safe."""
     async with opened(settings) as platform:
         tasks = [asyncio.ensure_future(program(platform, services)) for program in programs]
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, tasks[0].cancel)
+        if serve not in programs:  # uvicorn has handlers of its own, and lets requests end
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, tasks[0].cancel)
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
