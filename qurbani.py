@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
 
-import structlog
-
+from shared import log
 from shared.errors import QurbaniError
 
 NOUNS = {
@@ -48,8 +47,7 @@ def run(noun: str, arguments: Sequence[str]) -> None:
 
 def main() -> None:
     """An error of ours is one line on standard error and exit code 1, never a traceback."""
-    # Standard output is for answers; what a program notices on its way goes to the other.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    log.to_stderr()
     noun, *arguments = sys.argv[1:] or ["--help"]
     if noun in NOUNS:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 from typing import Annotated
 
 import msgspec
@@ -15,7 +14,7 @@ import typer
 from cloud import main
 from cloud.alembic import migrations
 from cloud.platform.settings import Settings
-from shared import settings
+from shared import log, settings
 from shared.errors import QurbaniError
 
 app = typer.Typer(help="The hub. Its servers and folder are named by QURBANI_*.", no_args_is_help=True)
@@ -98,7 +97,7 @@ def _log_as_json() -> None:
         structlog.processors.format_exc_info,
     ]
     render = structlog.processors.JSONRenderer(serializer=lambda found, **_: msgspec.json.encode(found).decode())
-    structlog.configure([*steps, render], logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    log.to_stderr([*steps, render])
     handler = logging.StreamHandler()
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render], foreign_pre_chain=steps,

@@ -12,13 +12,13 @@ import structlog
 from edge import main
 from edge.settings import Settings
 from edge.supervisor import die_with_parent
-from shared import settings
+from shared import log, settings
 
 
 def run(name: str, *arguments: str) -> None:
     threading.excepthook = _end
     die_with_parent()
-    main.log_to_stderr()
+    log.to_stderr()
     found = settings.load(Settings, os.environ)
     if name == "api":
         main.api(found, socket.socket(fileno=int(arguments[0])))

@@ -68,7 +68,6 @@ def open_database(settings: Settings) -> Database:
 
 def serve(settings: Settings) -> None:
     """Run the box until SIGTERM. Where its API listens stands in ``run/api.json`` as soon as it may be called."""
-    log_to_stderr()
     settings.make_folders()
     lock = supervisor.lock(settings.run / "lock")
     # Whatever is wrong is said here, once, and the schema is brought up to date.
@@ -176,11 +175,6 @@ def enrol(settings: Settings, hub_url: str, code: str, name: str) -> Node:
         return node
     finally:
         db.close()
-
-
-def log_to_stderr() -> None:
-    """Events with their fields, one line each; standard output belongs to whoever started us."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 def _process(name: str, *arguments: int) -> list[str]:
