@@ -136,7 +136,7 @@ async def _apply(session: AsyncSession, op: Op, stamp: int, site: UUID, now: dat
         async with session.begin_nested():
             await _merge(session, op, stamp, site, now)
     except Exception as error:
-        if isinstance(error, QurbaniError) and error.retry:
+        if isinstance(error, QurbaniError) and error.code == "unavailable":
             raise
         # Whatever it is, it is this op's: the box's other ops must not wait until somebody has mended it.
         known = error if isinstance(error, QurbaniError) else QurbaniError("internal", repr(error))

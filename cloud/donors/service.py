@@ -20,6 +20,7 @@ from shared.errors import QurbaniError
 from shared.ids import NewId
 
 PAGE = 50
+CALLED_OFF = ("cancelled", "refunded")
 
 
 async def register(session: AsyncSession, new: NewDonor, *, now: datetime, new_id: NewId) -> Donor:
@@ -44,9 +45,7 @@ async def donor(session: AsyncSession, donor_id: UUID) -> Donor:
     return Donor(found.id, found.name, found.email, found.phone, found.language)
 
 
-async def place(
-    session: AsyncSession, donor_id: UUID, new: NewOrder, *, now: datetime, new_id: NewId
-) -> Order:
+async def place(session: AsyncSession, donor_id: UUID, new: NewOrder, *, now: datetime, new_id: NewId) -> Order:
     """A new order, ``placed``."""
     await donor(session, donor_id)
     order = models.Order(id=new_id(), donor_id=donor_id, species=new.species, state=ORDER.first, created=now)
@@ -60,9 +59,7 @@ async def place(
     return await get(session, order.id)
 
 
-async def orders(
-    session: AsyncSession, *, donor_id: UUID | None = None, state: str | None = None
-) -> list[Order]:
+async def orders(session: AsyncSession, *, donor_id: UUID | None = None, state: str | None = None) -> list[Order]:
     """The newest orders, of one donor or of all, at most :data:`PAGE`."""
     query = _orders().order_by(models.Order.number.desc()).limit(PAGE)
     if donor_id is not None:
@@ -81,15 +78,18 @@ async def get(session: AsyncSession, order_id: UUID, *, donor_id: UUID | None = 
 
 
 async def pay(session: AsyncSession, order_id: UUID, payment: NewPayment, now: datetime) -> Order:
-    """Book a payment and the order as paid. The same payment again changes nothing.
+    """Book a payment; the first one pays the order. The same payment again changes nothing.
 
-    Raises ``conflict`` where the key was used for something else, ``bad_transition`` for an order that is over.
+    Raises ``conflict`` where the key was used for something else, ``bad_transition`` for an order that is called off.
     """
     order = await _locked(session, order_id)
+    if order.state in CALLED_OFF:
+        raise QurbaniError("bad_transition", f"the order is {order.state}", state=order.state)
     fields = msgspec.structs.asdict(payment) | {"order_id": order_id}
     booking = insert(models.Payment).values(**fields, booked=now).on_conflict_do_nothing()
     if (await session.execute(booking.returning(models.Payment.key))).first():
-        await _move(session, order, "paid", now)
+        if order.state == ORDER.first:
+            await _move(session, order, "paid", now)
         return await get(session, order_id)
     booked = await session.get_one(models.Payment, payment.key)
     if any(getattr(booked, field) != value for field, value in fields.items()):
@@ -164,6 +164,4 @@ def _order(row: models.Order) -> Order:
 
 
 def _share(row: models.Share, order: models.Order) -> Share:
-    return Share(
-        row.id, order.id, order.donor_id, str(order.number), row.name, row.language, row.spellings
-    )
+    return Share(row.id, order.id, order.donor_id, str(order.number), row.name, row.language, row.spellings)

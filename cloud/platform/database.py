@@ -70,6 +70,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
+            hide_parameters=True,  # what people wrote does not belong into the text of an error
             connect_args={"timeout": 5, "server_settings": {"application_name": "qurbani"}},
         )
         event.listen(self.engine.sync_engine, "handle_error", _translate)

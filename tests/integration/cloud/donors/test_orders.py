@@ -115,6 +115,14 @@ def test_a_second_payment_is_booked_and_the_order_stays_paid(hub: CloudHub, dono
     assert hub.sql("SELECT count(*) FROM donors.payments WHERE order_id = :id", id=order["id"]) == [2]
 
 
+def test_an_instalment_may_come_late_and_none_for_an_order_that_is_called_off(hub: CloudHub, donor: Person) -> None:
+    order = hub.allocated_order(donor, hub.site(C1="cow"), "cow", "Ahmed")
+    assert pay(hub, order, payment())["state"] == "allocated"
+    hub.sql("UPDATE donors.orders SET state = 'refunded' WHERE id = :id RETURNING 1", id=order["id"])
+    assert pay(hub, order, payment(), status=409)["code"] == "bad_transition"
+    assert hub.sql("SELECT count(*) FROM donors.payments WHERE order_id = :id", id=order["id"]) == [2]
+
+
 @pytest.mark.parametrize("change", [
     {"minor": 0}, {"minor": -1}, {"minor": 1.5}, {"currency": "euro"}, {"key": "short"},
 ])
