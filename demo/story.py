@@ -132,6 +132,7 @@ class Story:
             "QURBANI_DATA": str(self._folder / "hub"),
             "QURBANI_PORT": str(self._hub_port),
             "QURBANI_SMTP_URL": self._mailbox.url,
+            "QURBANI_LEASE_S": "5",
         }
         command("cloud", "migrate", environ=self._hub_environ)
         password = command("cloud", "create-admin", "--email", ADMIN_EMAIL, environ=self._hub_environ).split()[-1]
@@ -172,7 +173,7 @@ class Story:
             "QURBANI_SYNC_RETRY_MAX_S": "3",
         }
         models = msgspec.json.decode(command("models", "list", "--json", environ=environ))
-        self._can_see = any(model["kind"] == "detector" and model["path"] for model in models)
+        self._can_see = any(_looks(model) for model in models)
         code = self.admin.enrolment_code(self.site)
         command("edge", "enrol", "--hub", hub, "--code", code, "--name", "box-1", environ=environ)
         self.box = self._cast.enter_context(Process("edge", "serve", environ=environ, log=self._folder / "box.log"))
@@ -270,3 +271,8 @@ class Story:
 
     def _count(self, table: str, where: str = "true") -> int:
         return probe.count(self._room, table, where)
+
+
+def _looks(model: dict[str, Any]) -> bool:
+    """Whether the box will use this model to look with, unasked."""
+    return model["kind"] == "detector" and bool(model["path"]) and not model["by_name_only"]

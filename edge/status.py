@@ -87,8 +87,9 @@ def read(db: Database, disk: Disk, models: Store, clock: Clock) -> Status:
 
 
 def installed(models: Store) -> list[str]:
-    """The names of the models that are here, first those that look, then those that listen."""
-    entries: list[Entry] = [*models.known.detector, *models.known.recogniser]
+    """The names of the models that are here and in use, first those that look, then those that listen."""
+    looking = [entry for entry in models.known.detector if not entry.by_name_only]
+    entries: list[Entry] = [*looking, *models.known.recogniser]
     return [entry.name for entry in entries if models.find(entry)]
 
 
