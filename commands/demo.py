@@ -49,7 +49,7 @@ def demo(once: Once = False, as_json: AsJson = False, media: Media = None) -> No
                 else:
                     result.print(_checks(story.checks, seconds))
                 if not once:
-                    result.print(_doors(story.access))
+                    _show_doors(story.access, result)
                     _stay(result)
         except QurbaniError:
             _show_logs(folder, progress)
@@ -71,15 +71,15 @@ def _checks(checks: Sequence[Check], seconds: float) -> Table:
     return table
 
 
-def _doors(doors: Sequence[Access]) -> Table:
-    table = Table("what", "where", "name", "secret", title="Everything is up. These secrets were made for this run.")
+def _show_doors(doors: Sequence[Access], console: Console) -> None:
+    console.print("Everything is up. These secrets were made for this run.\n")
     for door in doors:
-        table.add_row(*msgspec.structs.astuple(door))
-    return table
+        # Never cut or folded, however narrow the terminal: people copy from it.
+        console.print(f"  {door.what:<8} {door.url}  {door.name}  {door.secret}", soft_wrap=True, highlight=False)
 
 
 def _stay(console: Console) -> None:
-    console.print("Ctrl-C ends it.")
+    console.print("\nCtrl-C ends it.")
     try:
         signal.pause()
     except KeyboardInterrupt:

@@ -143,7 +143,7 @@ class Story:
         self.admin = self._closing(Admin(self._hub_url, ADMIN_EMAIL, password))
         self.admin.sign_in()
         self.access += [
-            Access("hub", self._hub_url, ADMIN_EMAIL, password),
+            Access("admin", f"{self._hub_url}/openapi.json", ADMIN_EMAIL, password),
             Access("mailbox", letters),
         ]
 
