@@ -122,7 +122,9 @@ def _translate(context: ExceptionContext) -> None:
 
     Not further out: who has a session by dependency injection must see one exception pass, not two.
     """
-    state = getattr(context.original_exception, "sqlstate", None) or ""
-    if not context.is_pre_ping and (context.is_disconnect or state.startswith(_TRANSIENT)):
-        why = f"the database asks to try again ({state or 'connection lost'})"
-        raise QurbaniError("unavailable", why) from context.original_exception
+    cause = context.original_exception
+    if context.is_pre_ping or not isinstance(cause, Exception):
+        return  # a ping that fails only costs a new connection; a cancellation must stay one
+    state = getattr(cause, "sqlstate", None) or ""
+    if context.is_disconnect or state.startswith(_TRANSIENT):
+        raise QurbaniError("unavailable", f"the database asks to try again ({state or 'connection lost'})") from cause

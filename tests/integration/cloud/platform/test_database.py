@@ -1,11 +1,18 @@
-"""A database that cuts its connections under load: every answer is true, and none is a 500."""
+"""A database in trouble: every answer is true, and none is a 500."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from sqlalchemy import text
+
+from cloud.platform.core import Platform
+from cloud.platform.database import Database
+from shared.errors import QurbaniError
 from tests.cloud_hub import CloudHub, Person
 
 CUT = """
@@ -13,6 +20,29 @@ CUT = """
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 
 ORDER = {"species": "cow", "shares": [{"name": f"Name {n}", "language": "ar"} for n in range(7)]}
+
+
+async def test_a_cancelled_query_is_cancelled_and_not_in_trouble(platform: Platform) -> None:
+    async def wait() -> None:
+        async with platform.database.begin() as session:
+            await session.execute(text("SELECT pg_sleep(60)"))
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0.3)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_database_that_is_not_there_is_unavailable() -> None:
+    database = Database("postgresql://127.0.0.1:1/nowhere")
+
+    async def ask() -> None:
+        async with database.begin() as session:
+            await session.execute(text("SELECT 1"))
+
+    with pytest.raises(QurbaniError, match="unavailable"):
+        await ask()
 
 
 def place(donor: Person, kept: list[str]) -> int:
