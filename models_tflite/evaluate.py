@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -41,6 +42,7 @@ class Truth(msgspec.Struct, frozen=True):
     """What is labelled on one image, as in :class:`Found`. Where ``ignored`` ``[n]``, a detection counts neither way.
 
     ``guessed`` marks boxes ``[n]`` that another detector drew. ``kinds`` ``[n]`` says which animal, or nothing.
+    Images of one clip or look share a ``scene``.
     """
 
     file_name: str
@@ -50,6 +52,7 @@ class Truth(msgspec.Struct, frozen=True):
     ignored: Flags
     guessed: Flags
     kinds: tuple[str, ...]
+    scene: str = ""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -70,6 +73,14 @@ class Point(msgspec.Struct, frozen=True):
     precision: Share | None
 
 
+class HeldOut(msgspec.Struct, frozen=True):
+    """As a :class:`Point`, each half of the images picked out by the threshold that the other half asks for."""
+
+    thresholds: tuple[float, float]
+    recall: Share | None
+    precision: Share | None
+
+
 class BoxScore(msgspec.Struct, frozen=True):
     """Average precision at IoU 0.5 over ``labelled`` boxes, with its 95 % bootstrap interval over images."""
 
@@ -81,13 +92,15 @@ class BoxScore(msgspec.Struct, frozen=True):
 
 class ClassReport(msgspec.Struct, frozen=True):
     """One class. ``chosen`` is at the model's threshold, ``hand_drawn`` the recall there of images on which a person,
-    not another detector, has outlined it; ``at_precision`` is by the precision asked for (None: never reached)."""
+    not another detector, has outlined it; ``at_precision`` is by the precision asked for (None: never reached), and
+    ``held_out`` the same with thresholds that were chosen on other images than those they are judged on."""
 
     boxes: BoxScore | None
     chosen: Point
     hand_drawn: Share | None
     curve: tuple[Point, ...]
     at_precision: dict[str, Point | None]
+    held_out: dict[str, HeldOut | None]
 
 
 class SubsetReport(msgspec.Struct, frozen=True):
@@ -221,6 +234,26 @@ def threshold_for(scores: Floats, present: Flags, precision: float) -> float | N
     return float(scores[order][rows[-1]]) if len(rows) else None
 
 
+def held_out(scores: Floats, present: Flags, first: Flags, precision: float) -> HeldOut | None:
+    """Recall and precision of the images ``[n]`` of both halves, each half at the lowest threshold that reaches
+    ``precision`` in the other one; None when one never does. ``first`` tells the halves apart."""
+    thresholds = [threshold_for(scores[half], present[half], precision) for half in (~first, first)]
+    if thresholds[0] is None or thresholds[1] is None:
+        return None
+    chosen = scores >= np.where(first, *thresholds)
+    hits = int((chosen & present).sum())
+    return HeldOut(
+        (round(thresholds[0], 4), round(thresholds[1], 4)),
+        share(hits, int(present.sum())),
+        share(hits, int(chosen.sum())),
+    )
+
+
+def halves(truths: Sequence[Truth]) -> Flags:
+    """Which images ``[n]`` are in the first of two halves, neither of which holds a scene of the other."""
+    return np.array([crc32(truth.scene.encode()) % 2 == 1 for truth in truths], bool)
+
+
 def average_precision(
     found: Sequence[Found], truths: Sequence[Truth], index: int, overlap: float = 0.5
 ) -> BoxScore | None:
@@ -245,16 +278,18 @@ def _class_report(
 ) -> ClassReport:
     present, known = (flags[:, index] for flags in presence(truths))
     by_hand = [(truth.classes == index) & ~truth.ignored & ~truth.guessed for truth in truths]
-    at_precision = {}
+    at_precision, apart = {}, {}
     for precision in PRECISIONS:
         lowest = threshold_for(scores[known], present[known], precision)
         at_precision[f"{precision:g}"] = None if lowest is None else point(scores[known], present[known], lowest)
+        apart[f"{precision:g}"] = held_out(scores[known], present[known], halves(truths)[known], precision)
     return ClassReport(
         boxes=average_precision(found, truths, index),
         chosen=point(scores[known], present[known], threshold),
         hand_drawn=_share_of(scores >= threshold, np.array([rows.any() for rows in by_hand], bool)),
         curve=tuple(point(scores[known], present[known], step / 20) for step in range(1, 20)),
         at_precision=at_precision,
+        held_out=apart,
     )
 
 

@@ -1,7 +1,8 @@
 """A folder of labelled images to judge a detector on: a COCO `annotations.json` and the images that it names.
 
-The categories are person, animal and knife. Further fields are used where they are there: an image's `split` and
-`subset`; of a box `iscrowd` (a region to leave out of judging), `pseudo` (drawn by another detector) and `animal_kind`.
+The categories are person, animal and knife. Further fields are used where they are there: an image's `split`,
+`subset` and `scene_group` (images of one clip or look); of a box `iscrowd` (a region to leave out of judging),
+`pseudo` (drawn by another detector) and `animal_kind`.
 """
 
 from __future__ import annotations
@@ -81,6 +82,11 @@ def as_picture(path: Path, fit: Fit) -> tuple[NDArray[np.uint8], float]:
             image = opened.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
         raise QurbaniError("bad_dataset", f"{path}: {error}") from error
+    return as_fitted(image, fit)
+
+
+def as_fitted(image: Image.Image, fit: Fit) -> tuple[NDArray[np.uint8], float]:
+    """An RGB image ``[height, width, 3]`` as large as fits, in the channels that are wanted, and how it was scaled."""
     scale = min(fit.width / image.width, fit.height / image.height)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     pixels = np.asarray(image.resize(size, Image.Resampling.BILINEAR))
@@ -106,6 +112,7 @@ class _Image(msgspec.Struct):
     file_name: str
     split: str = ""
     subset: str = ""
+    scene_group: str = ""
 
 
 class _Annotation(msgspec.Struct):
@@ -139,4 +146,5 @@ def _truth(image: _Image, annotations: Sequence[_Annotation], kinds: dict[int, s
         np.array([bool(one.iscrowd) for one in annotations], bool),
         np.array([one.pseudo for one in annotations], bool),
         solid_kinds,
+        image.scene_group or image.file_name,
     )

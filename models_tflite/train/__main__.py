@@ -9,12 +9,13 @@ import argparse
 import sys
 from pathlib import Path
 
+import cv2
 import torch
 
 from models_tflite.train.augment import Augmenter
-from models_tflite.train.data import example_of, read_image, read_scenes, sampling_weights
+from models_tflite.train.data import Scene, example_of, read_image, read_scenes, sampling_weights
 from models_tflite.train.loop import Recipe, Run, checker
-from models_tflite.train.teacher import Teacher, look_at_all
+from models_tflite.train.teacher import Teacher
 
 
 def main() -> None:
@@ -23,21 +24,30 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="the YOLOX-Nano TFLite file")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and logs")
     parser.add_argument("--minutes", type=float, default=120, help="training time in all, pauses not counted")
-    parser.add_argument("--size", type=int, default=288, help="image size at run time, a multiple of 32")
+    parser.add_argument("--size", type=int, default=352, help="image size at run time, a multiple of 32")
+    parser.add_argument("--extra", type=Path, help="folder of unlabelled JPEG pictures without knives, see gather.py")
+    parser.add_argument("--start-from", type=Path, help="an exported float16 file whose weights the run starts with")
+    parser.add_argument("--peak", type=float, help="highest learning rate; 2e-3, with --start-from 1e-3")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
 
     torch.set_num_threads(asked.threads)
+    cv2.setNumThreads(1)
     asked.out.mkdir(parents=True, exist_ok=True)
     scenes = read_scenes(asked.data, "train")
-    say(f"{len(scenes)} training images; the teacher looks at them once")
-    images = {scene.file_name: read_image(asked.data / scene.file_name) for scene in scenes}
-    seen = look_at_all(Teacher(asked.teacher), images, images.__getitem__, asked.out / "teacher.json")
-    examples = [example_of(scene, images[scene.file_name], seen[scene.file_name]) for scene in scenes]
-    run = Run(Recipe(asked.seed, asked.size, asked.minutes), Augmenter(examples, sampling_weights(scenes)), asked.out)
+    examples = [example_of(scene, read_image(asked.data / scene.file_name)) for scene in scenes]
+    for path in sorted(asked.extra.glob("*.jpg")) if asked.extra else ():
+        scenes.append(Scene({"file_name": path.name, "subset": "extra"}, ()))
+        examples.append(example_of(scenes[-1], read_image(path)))
+    say(f"{len(examples)} training images")
+    augmenter = Augmenter(examples, sampling_weights(scenes))
+    recipe = Recipe(asked.seed, asked.size, asked.minutes, asked.peak or (1e-3 if asked.start_from else 2e-3))
+    run = Run(recipe, augmenter, Teacher(asked.teacher), asked.out)
     if run.resume():
         say(f"going on from step {run.progress.step}")
+    elif asked.start_from:
+        run.start_from(asked.start_from.read_bytes())
     run.train(checker(asked.data, asked.size), say)
 
 

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from models_tflite.train.boxes import Boxes, area, intersection
-from models_tflite.train.data import CLASSES, TARGETS, Example
+from models_tflite.train.data import CLASSES, Example
 
 PAD = 114
 VISIBLE = 0.3  # an object counts as long as so much of its box is left in view ...
@@ -46,14 +46,14 @@ class Augmenter:
             [
                 (index, row)
                 for index, example in enumerate(examples)
-                for row in np.flatnonzero(example.targets[:, kind] == 1)
+                for row in np.flatnonzero(example.targets[:, kind] > 0)
                 if area(example.boxes[row : row + 1])[0] > 24**2
             ]
             for kind in range(len(CLASSES))
         ]
 
     def draw(self, size: int, rng: Generator, strength: float) -> Example:
-        """A picture of `size` pixels; `strength` from 0 (mild) to 1 (mosaics, pastes, strong distortion)."""
+        """A picture of `size` pixels in fair weather; `strength` from 0 (mild) to 1 (mosaics, pastes, distortion)."""
         if rng.random() < 0.5 * strength:
             example = self._mosaic(size, rng)
         else:
@@ -61,7 +61,7 @@ class Augmenter:
         if rng.random() < 0.6 * strength:
             for _ in range(rng.integers(1, 4)):
                 example = self._paste(example, rng)
-        return replace(example, image=_weather(example.image, rng, strength))
+        return example
 
     def _pick(self, rng: Generator) -> Example:
         example = self._examples[rng.choice(len(self._examples), p=self._weights)]
@@ -109,7 +109,7 @@ class Augmenter:
 
 def _place(example: Example, width: int, height: int, rng: Generator, strength: float) -> Example:
     """The example turned, scaled and moved at random into a frame of the given size."""
-    has_animal = bool((example.targets[:, ANIMAL] == 1).any())
+    has_animal = bool((example.targets[:, ANIMAL] > 0).any())
     turned = rng.random() < (0.3 if has_animal else 0.08) * strength
     matrix = _turn(int(rng.integers(4)) if turned else 0, rng.random() < 0.5, 1.0)
     if rng.random() < 0.3:
@@ -156,7 +156,7 @@ def _in_view(example: Example) -> Example:
     visible = area(clipped) / np.maximum(area(example.boxes), 1e-6)
     narrow = (clipped[:, 2:] - clipped[:, :2]).min(axis=1, initial=np.inf) < SMALLEST
     kept = (visible >= VISIBLE) & ~narrow
-    hinted = ~kept & (visible >= HINTED) & (example.targets[:, : len(CLASSES)].max(axis=1, initial=0) == 1)
+    hinted = ~kept & (visible >= HINTED)
     ignored = example.ignored.clip(0, frame)
     still = area(ignored) > 0
     return Example(
@@ -164,7 +164,7 @@ def _in_view(example: Example) -> Example:
         clipped[kept],
         example.targets[kept],
         np.concatenate([ignored[still], clipped[hinted]]),
-        np.concatenate([example.ignored_classes[still], example.targets[hinted, : len(CLASSES)].argmax(axis=1)]),
+        np.concatenate([example.ignored_classes[still], example.targets[hinted].argmax(axis=1)]),
     )
 
 
@@ -172,7 +172,7 @@ def _blank(size: int) -> Example:
     return Example(
         np.full((size, size, 3), PAD, np.uint8),
         np.zeros((0, 4), np.float32),
-        np.zeros((0, TARGETS), np.float32),
+        np.zeros((0, len(CLASSES)), np.float32),
         np.zeros((0, 4), np.float32),
         np.zeros(0, np.int64),
     )
@@ -232,7 +232,7 @@ def _any_window(example: Example, rng: Generator) -> NDArray[np.float32]:
 
 def _without_knives(example: Example, rng: Generator) -> Example:
     """The same picture with every knife covered by its surroundings: an empty hand, a bare table."""
-    knives = np.flatnonzero(example.targets[:, KNIFE] == 1)
+    knives = np.flatnonzero(example.targets[:, KNIFE] > 0)
     image = example.image
     frame = np.array([example.width, example.height, example.width, example.height])
     for row in knives:
@@ -250,7 +250,7 @@ def _without_knives(example: Example, rng: Generator) -> Example:
         cover = _blank(1)
         cover = replace(cover, image=image[y : y + height, x : x + width])
         image = _lay_over(replace(_blank(1), image=image), cover, x1, y1).image
-    kept = example.targets[:, KNIFE] < 1
+    kept = example.targets[:, KNIFE] == 0
     return replace(example, image=image, boxes=example.boxes[kept], targets=example.targets[kept])
 
 
@@ -260,7 +260,7 @@ def _free(place: tuple[int, int], width: int, height: int, knives: Boxes) -> boo
     return bool((intersection(window, knives) == 0).all())
 
 
-def _weather(image: NDArray[np.uint8], rng: Generator, strength: float) -> NDArray[np.uint8]:
+def weather(image: NDArray[np.uint8], rng: Generator, strength: float) -> NDArray[np.uint8]:
     """Light, colour, dust, motion and compression as a hand-held camera in the open meets them."""
     pixels = image.astype(np.float32)
     pixels *= rng.uniform(1 - 0.35 * strength, 1 + 0.35 * strength)

@@ -16,13 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.train.boxes import Boxes, overlap
-from models_tflite.train.teacher import COCO_CLASSES, Seen
+from models_tflite.train.boxes import Boxes
 from shared.domain.verdict import GROUPS
 
 CLASSES = GROUPS
-TARGETS = len(CLASSES) + COCO_CLASSES
-SAME_OBJECT = 0.5  # IoU from which a teacher's box is taken for the labelled object
+UNSEEN = 0.5  # how far the class of a box is true that a model has drawn and nobody has looked at
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Example:
 
     image: RGB `[height, width, 3]`.
     boxes: `[n, 4]`, x1, y1, x2, y2 in pixels.
-    targets: `[n, TARGETS]`, how far each class is true of the box, 0 to 1: our classes, then the teacher's.
+    targets: `[n, 3]`, how far each of `CLASSES` is true of the box, 0 to 1.
     ignored: `[m, 4]`, regions where the class of the same row in `ignored_classes` is neither rewarded nor punished.
     """
 
@@ -86,34 +84,15 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(cv2.imread(str(path), cv2.IMREAD_COLOR)[:, :, ::-1])
 
 
-def example_of(scene: Scene, image: NDArray[np.uint8], seen: Seen) -> Example:
-    """Labels of a scene joined with what the teacher saw on it.
-
-    A teacher's box on a labelled object adds the teacher's class, at its score, to that object's target; any other
-    becomes an object of its own that is true of the teacher's class only.
-    """
+def example_of(scene: Scene, image: NDArray[np.uint8]) -> Example:
+    """A scene's labels. Boxes that a model has drawn and nobody has looked at are half true."""
     solid = [one for one in scene.annotations if not one.get("iscrowd")]
     crowd = [one for one in scene.annotations if one.get("iscrowd")]
-    labelled = _corners(solid)
-    targets = np.zeros((len(solid), TARGETS), np.float32)
-    targets[np.arange(len(solid)), [one["class"] for one in solid]] = 1
-    shared = overlap(seen[:, :4], labelled)
-    further: list[int] = []
-    for row, (kind, score) in enumerate(seen[:, 4:6]):
-        target = shared[row].argmax() if len(solid) else 0
-        if len(solid) and shared[row, target] >= SAME_OBJECT:
-            column = len(CLASSES) + int(kind)
-            targets[target, column] = max(targets[target, column], score)
-        else:
-            further.append(row)
-    extra = np.zeros((len(further), TARGETS), np.float32)
-    extra[np.arange(len(further)), len(CLASSES) + seen[further, 4].astype(int)] = seen[further, 5]
+    targets = np.zeros((len(solid), len(CLASSES)), np.float32)
+    for row, one in enumerate(solid):
+        targets[row, one["class"]] = UNSEEN if one.get("pseudo") and not one.get("reviewed") else 1
     return Example(
-        image,
-        np.concatenate([labelled, seen[further, :4]]),
-        np.concatenate([targets, extra]),
-        _corners(crowd),
-        np.array([one["class"] for one in crowd], np.int64),
+        image, _corners(solid), targets, _corners(crowd), np.array([one["class"] for one in crowd], np.int64)
     )
 
 

@@ -18,9 +18,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from models_tflite.train.augment import letterbox
-from models_tflite.train.data import CLASSES, TARGETS, read_image, read_scenes
+from models_tflite.train.data import read_image, read_scenes
 from models_tflite.train.network import Detector
 from models_tflite.train.quantise import quantised
+from models_tflite.train.teacher import COCO_CLASSES
 from models_tflite.train.tflite import Writer
 from models_tflite.train.trace import Trace, deployed
 
@@ -56,7 +57,7 @@ def main() -> None:
 def load(checkpoint: Path) -> tuple[Detector, int]:
     """The averaged network of a run, made ready to deploy, and its image size."""
     kept = torch.load(checkpoint, weights_only=True)
-    network = Detector(auxiliary=TARGETS - len(CLASSES))
+    network = Detector(auxiliary=COCO_CLASSES)
     network.load_state_dict(kept["average"])
     return deployed(network), kept["recipe"]["size"]
 

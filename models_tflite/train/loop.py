@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +27,23 @@ from models_tflite.evaluate import (
     threshold_for,
 )
 from models_tflite.scenes import read_truths
-from models_tflite.train.augment import Augmenter, letterbox
+from models_tflite.train.augment import Augmenter, letterbox, weather
 from models_tflite.train.boxes import suppress
-from models_tflite.train.data import CLASSES, TARGETS, read_image
+from models_tflite.train.data import CLASSES, read_image
 from models_tflite.train.loss import Labels, cell_centres, collate, decode, detection_loss
 from models_tflite.train.network import Detector
+from models_tflite.train.restore import restore
+from models_tflite.train.teacher import COCO_CLASSES, Teacher
 
 BATCH = 16
-PEAK_RATE = 2e-3
 FINAL_RATE = 2e-5
 WARM_UP = 300  # steps
 WEIGHT_DECAY = 0.02
 AVERAGE_DECAY = 0.998  # an average over some 500 steps: a run on two cores has only a few thousand
 LEAST_STRENGTH = 0.3  # of the distortions and collages at the end of the run; they fade from 1
+SIZES = 3  # each 32 pixels smaller than the one before
 SMALL_UNTIL = 0.9  # the share of the run that sees smaller pictures, too, which take less time
-CHECK_EVERY = 2500  # steps
+CHECK_EVERY = 1500  # steps
 SAVE_EVERY = 100
 SCORE_FLOOR = 0.02
 SUPPRESSION = 0.6
@@ -54,11 +56,13 @@ class Recipe:
     size: of the square images at run time, in pixels.
     minutes: of training time, pauses not counted. The learning rate and the pictures follow the share of it that has
         passed, so that a slower machine makes fewer steps, not fewer phases.
+    peak: the highest learning rate.
     """
 
     seed: int
     size: int
     minutes: float
+    peak: float
 
 
 @dataclass
@@ -70,15 +74,16 @@ class Progress:
 class Run:
     """A network in training and all that is needed to go on with it after an interruption."""
 
-    def __init__(self, recipe: Recipe, augmenter: Augmenter, folder: Path) -> None:
+    def __init__(self, recipe: Recipe, augmenter: Augmenter, teacher: Teacher, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.augmenter = augmenter
+        self.teacher = teacher
         self.folder = folder
         self.progress = Progress()
-        self.network = Detector(auxiliary=TARGETS - len(CLASSES)).to(memory_format=torch.channels_last)
+        self.network = Detector(auxiliary=COCO_CLASSES).to(memory_format=torch.channels_last)
         self.average = deepcopy(self.network).eval()
-        self.optimiser = torch.optim.AdamW(_groups(self.network), lr=PEAK_RATE)
+        self.optimiser = torch.optim.AdamW(_groups(self.network), lr=recipe.peak)
 
     @property
     def share(self) -> float:
@@ -96,6 +101,12 @@ class Run:
         self.optimiser.load_state_dict(kept["optimiser"])
         self.progress = Progress(**kept["progress"])
         return True
+
+    def start_from(self, model: bytes) -> None:
+        """Takes the weights of an exported float16 file."""
+        batches = [self._batch(10**9 + index, 0.0)[0] for index in range(4)]
+        restore(self.network, model, batches)
+        self.average.load_state_dict(self.network.state_dict())
 
     def save(self) -> None:
         """Leaves a checkpoint in the folder, whole or not at all."""
@@ -137,10 +148,13 @@ class Run:
 
     def _batch(self, step: int, share: float) -> tuple[Tensor, Labels]:
         rng = np.random.default_rng([self.recipe.seed, step])
-        smaller = int(rng.integers(3)) if share < SMALL_UNTIL else 0
+        smaller = int(rng.integers(SIZES)) if share < SMALL_UNTIL else 0
         strength = 1 - (1 - LEAST_STRENGTH) * share
         size = self.recipe.size - 32 * smaller
-        return collate([self.augmenter.draw(size, rng, strength) for _ in range(BATCH)])
+        examples = [self.augmenter.draw(size, rng, strength) for _ in range(BATCH)]
+        answers = self.teacher.look(np.stack([one.image for one in examples]))
+        # The teacher sees each picture before dusk and dust fall on it.
+        return collate([replace(one, image=weather(one.image, rng, strength)) for one in examples], answers)
 
     def _step(self, images: Tensor, labels: Labels) -> dict[str, float]:
         for group in self.optimiser.param_groups:
@@ -157,7 +171,7 @@ class Run:
         return parts
 
     def _rate(self) -> float:
-        cosine = FINAL_RATE + (PEAK_RATE - FINAL_RATE) * (1 + math.cos(math.pi * self.share)) / 2
+        cosine = FINAL_RATE + (self.recipe.peak - FINAL_RATE) * (1 + math.cos(math.pi * self.share)) / 2
         return cosine * min((self.progress.step + 1) / WARM_UP, 1.0)
 
     def _report(self, check: Callable[[Detector], dict[str, Any]], say: Callable[[str], None]) -> None:

@@ -1,86 +1,104 @@
-"""What a teacher model sees on each training image: boxes, COCO classes and scores, found once and kept in a file.
+"""What a teacher model says of every cell of a training picture: the student learns to say the same.
 
-The student learns from them as further targets (see `data.py`); the teacher's weights are not copied.
+Function matching (Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", 2022): teacher and
+student look at the same crop of the same picture, at the same size, and the strides of both are alike, so that each
+cell of one has its cell in the other. The teacher's weights are not copied.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from models_tflite.train.boxes import suppress
+from models_tflite.train.file import content, packed, parsed
 
 COCO_CLASSES = 80
-PAD = 114
-SCORE_FLOOR = 0.25
-OVERLAP = 0.6
+PERSON, SHEEP, COW = 0, 18, 19
+STRIDES = (8, 16, 32)
 
-Seen = NDArray[np.float32]  # [n, 6]: x1, y1, x2, y2 in pixels, COCO class 0 to 79, score
+
+@dataclass(frozen=True)
+class Answers:
+    """Of every cell of `n` pictures, in the order of the student's cells.
+
+    scores: `[n, cells, 80]`, how sure each COCO class is, 0 to 1.
+    boxes: `[n, cells, 4]`, x1, y1, x2, y2 in pixels.
+    """
+
+    scores: NDArray[np.float32]
+    boxes: NDArray[np.float32]
 
 
 class Teacher:
-    """YOLOX-Nano (Ge et al., 2021) as a TFLite file that takes BGR planes, 0 to 255, letterboxed at the top left."""
+    """YOLOX-Nano (Ge et al., 2021) as a TFLite file that takes BGR planes, 0 to 255."""
 
     def __init__(self, path: Path) -> None:
-        self._interpreter = Interpreter(str(path), num_threads=2)
-        self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
-        self.size = int(self._input["shape"][2])
+        self._model = path.read_bytes()
+        self._interpreters: dict[int, Interpreter] = {}
 
-    def look(self, image: NDArray[np.uint8]) -> Seen:
-        """Boxes on an RGB image `[height, width, 3]`, those of its mirror image joined in."""
-        width = image.shape[1]
-        mirrored = self._detect(image[:, ::-1])
-        mirrored[:, [0, 2]] = width - mirrored[:, [2, 0]]
-        return suppress(np.concatenate([self._detect(image), mirrored]), OVERLAP)
-
-    def _detect(self, image: NDArray[np.uint8]) -> Seen:
-        height, width = image.shape[:2]
-        scale = self.size / max(height, width)
-        resized = cv2.resize(image, (round(width * scale), round(height * scale)))
-        canvas = np.full((self.size, self.size, 3), PAD, np.float32)
-        canvas[: resized.shape[0], : resized.shape[1]] = resized[:, :, ::-1]
-        self._interpreter.set_tensor(self._input["index"], canvas.transpose(2, 0, 1)[None])
-        self._interpreter.invoke()
-        cells = self._interpreter.get_tensor(self._output["index"])[0]
-        classes = cells[:, 5:].argmax(axis=1)
-        scores = cells[:, 4] * cells[np.arange(len(cells)), 5 + classes]
-        kept = scores >= SCORE_FLOOR
-        columns, rows, strides = _grid(self.size)
-        centres = (cells[:, :2] + np.stack([columns, rows], axis=1)) * strides[:, None]
-        halves = np.exp(np.minimum(cells[:, 2:4], 8.0)) * strides[:, None] / 2
-        found = np.concatenate(
-            [(centres - halves) / scale, (centres + halves) / scale, classes[:, None], scores[:, None]], axis=1
-        )
-        found[:, :4] = found[:, :4].clip(0, [width, height, width, height])
-        return found[kept].astype(np.float32)
+    def look(self, images: NDArray[np.uint8]) -> Answers:
+        """The answers on RGB squares `[n, size, size, 3]`, size a multiple of 32."""
+        size = images.shape[1]
+        if size not in self._interpreters:
+            self._interpreters[size] = Interpreter(model_content=resized(self._model, size), num_threads=1)
+            self._interpreters[size].allocate_tensors()
+        interpreter = self._interpreters[size]
+        source = interpreter.get_input_details()[0]["index"]
+        target = interpreter.get_output_details()[0]["index"]
+        planes = np.ascontiguousarray(images[..., ::-1].transpose(0, 3, 1, 2), np.float32)
+        cells = []
+        for one in planes:
+            interpreter.set_tensor(source, one[None])
+            interpreter.invoke()
+            cells.append(interpreter.get_tensor(target)[0])
+        return _answers(np.stack(cells), size)
 
 
-def _grid(size: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    columns, rows, strides = [], [], []
-    for stride in (8, 16, 32):
+def _answers(cells: NDArray[np.float32], size: int) -> Answers:
+    """From `[n, cells, 85]`: centre and logarithm of the sides in strides, objectness, 80 classes."""
+    corners, strides = _grid(size)
+    centres = (cells[..., :2] + corners) * strides
+    halves = np.exp(np.minimum(cells[..., 2:4], 8.0)) * strides / 2
+    boxes = np.concatenate([centres - halves, centres + halves], axis=-1).clip(0, size)
+    return Answers(cells[..., 4:5] * cells[..., 5:], boxes)
+
+
+def _grid(size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Of every cell its column and row `[cells, 2]` and its stride `[cells, 1]`."""
+    corners, strides = [], []
+    for stride in STRIDES:
         cells = size // stride
-        row, column = np.mgrid[:cells, :cells].astype(np.float32)
-        columns.append(column.ravel())
-        rows.append(row.ravel())
-        strides.append(np.full(cells * cells, stride, np.float32))
-    return np.concatenate(columns), np.concatenate(rows), np.concatenate(strides)
+        rows, columns = np.mgrid[:cells, :cells].astype(np.float32)
+        corners.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
+        strides.append(np.full((cells * cells, 1), stride, np.float32))
+    return np.concatenate(corners), np.concatenate(strides)
 
 
-def look_at_all(
-    teacher: Teacher, names: Iterable[str], read: Callable[[str], NDArray[np.uint8]], cache: Path
-) -> dict[str, Seen]:
-    """The teacher's boxes for every named image; read from `cache` when an earlier run has left them there."""
-    if cache.exists():
-        kept = json.loads(cache.read_text())
-        return {name: np.array(boxes, np.float32).reshape(-1, 6) for name, boxes in kept.items()}
-    seen = {name: teacher.look(read(name)) for name in names}
-    cache.write_text(json.dumps({name: np.round(boxes, 4).tolist() for name, boxes in seen.items()}))
-    return seen
+def resized(model: bytes, size: int) -> bytes:
+    """The same network for squares of another size: the constants that hold its own size are scaled."""
+    document = parsed(model)
+    graph = document.subgraphs[0]
+    own = int(graph.tensors[graph.inputs[0]].shape[2])
+    for operator in graph.operators:
+        code = document.operatorCodes[operator.opcodeIndex].builtinCode
+        if code == schema.BuiltinOperator.STRIDED_SLICE:
+            _scale(document, graph.tensors[operator.inputs[2]], size, own)
+        elif code in (schema.BuiltinOperator.RESHAPE, schema.BuiltinOperator.RESIZE_NEAREST_NEIGHBOR):
+            _scale(document, graph.tensors[operator.inputs[1]], size, own)
+    graph.tensors[graph.inputs[0]].shape = [1, 3, size, size]
+    return packed(document)
+
+
+def _scale(document: Any, tensor: Any, size: int, own: int) -> None:
+    """Scales those numbers of an integer constant that are a side of the picture at some stride."""
+    numbers = content(document, tensor)
+    sides = {own // stride: size // stride for stride in (1, 2, *STRIDES)}
+    document.buffers[tensor.buffer].data = np.frombuffer(
+        np.array([sides.get(int(number), number) for number in numbers], np.int32).tobytes(), np.uint8
+    )

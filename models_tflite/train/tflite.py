@@ -9,6 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from models_tflite.train.file import packed
 from models_tflite.train.graph import Graph, Operator
 from models_tflite.train.quantise import Scale, Scales, stored_bias, stored_kernel
 
@@ -89,9 +90,7 @@ class Writer:
         model = schema.ModelT(
             version=3, operatorCodes=codes, subgraphs=[subgraph], buffers=self._buffers, description=description
         )
-        builder = flatbuffers.Builder(1 << 20)
-        builder.Finish(model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return packed(model)
 
     def _add(self, step: Operator) -> None:
         shape = self._graph.shapes[step.output]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from shared.domain.verdict import GROUPS, Box, Frame, Group, Model
 from shared.evidence.frames import Fit, Picture
 
+_FAINTEST = 0.005
+"""Scores below are all alike."""
+
 
 class Threshold(msgspec.Struct, frozen=True):
     """From ``present`` on, a group is there; below ``absent`` it is not; between the two nobody can say."""
@@ -20,15 +24,30 @@ class Threshold(msgspec.Struct, frozen=True):
     absent: float
 
 
+class Calibration(msgspec.Struct, frozen=True):
+    """From a score to a probability: a logistic curve over the score's log odds (Platt, 1999)."""
+
+    slope: float
+    offset: float
+
+    def probability(self, score: float) -> float:
+        """How likely a picture in which a group's best score is ``score`` shows the group, where every other does."""
+        bounded = min(max(score, _FAINTEST), 1 - _FAINTEST)
+        return 1 / (1 + math.exp(-self.slope * math.log(bounded / (1 - bounded)) - self.offset))
+
+
 class Rule(msgspec.Struct, frozen=True):
     """When a scene counts, from the evaluation of the detector, not from taste.
 
-    Person, animal and knife must be present together in ``frames`` pictures of ``within`` neighbouring ones.
+    Person, animal and knife must be present together in ``frames`` pictures of ``within`` neighbouring ones, each of
+    these must be ``believed`` (see :func:`belief`).
     """
 
     thresholds: Mapping[Group, Threshold]
     frames: int
     within: int
+    calibration: Mapping[Group, Calibration] = {}
+    believed: float = 0.0
 
 
 class Detector(Protocol):
@@ -63,9 +82,18 @@ def look(picture: Picture, detector: Detector) -> Frame:
     return Frame(round(picture.time, 2), best["person"], best["animal"], best["knife"], tuple(boxes))
 
 
+def belief(frame: Frame, rule: Rule) -> float:
+    """The probability of the least likely of the three in this one frame; 1 without a calibration.
+
+    The weakest and not their product: a clear person must not make up for an animal that is hardly one.
+    """
+    return min((curve.probability(frame.score(group)) for group, curve in rule.calibration.items()), default=1.0)
+
+
 def together(frame: Frame, rule: Rule) -> bool:
-    """Whether all three groups are present in this one frame."""
-    return all(frame.score(group) >= rule.thresholds[group].present for group in GROUPS)
+    """Whether all three groups are present in this one frame, and believed together."""
+    present = all(frame.score(group) >= rule.thresholds[group].present for group in GROUPS)
+    return present and belief(frame, rule) >= rule.believed
 
 
 def confirmed(frames: Sequence[Frame], rule: Rule) -> bool:

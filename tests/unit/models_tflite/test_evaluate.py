@@ -11,6 +11,7 @@ from models_tflite.evaluate import (
     average_precision,
     best_scores,
     evaluate,
+    held_out,
     point,
     presence,
     share,
@@ -142,3 +143,16 @@ def test_the_report_tells_subsets_kinds_and_scenes_apart() -> None:
     assert report.latency_ms.median == 20.0
     assert report.classes["knife"].chosen.precision is not None
     assert report.classes["knife"].chosen.precision.value == 0.5
+
+
+def test_a_threshold_is_judged_where_it_was_not_chosen() -> None:
+    scores = np.array([0.9, 0.6, 0.5, 0.8, 0.7, 0.2])
+    present = np.array([True, True, False, True, False, True])
+    first = np.array([True, True, True, False, False, False])
+    report = held_out(scores, present, first, 1.0)
+    assert report is not None
+    assert report.thresholds == (0.8, 0.6)  # of the first half by the second, and the other way round
+    # at 0.8 the first half picks 0.9 alone; at 0.6 the second picks 0.8 and, wrongly, 0.7
+    assert report.recall == share(2, 4)
+    assert report.precision == share(2, 3)
+    assert held_out(scores, np.zeros(6, bool), first, 1.0) is None

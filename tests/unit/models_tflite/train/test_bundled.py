@@ -26,7 +26,7 @@ FOLDER = Path(models_tflite.__file__).parent
 OURS = [entry for entry in manifest().detector if entry.training]
 
 # How far outputs may lie from PyTorch's: 99 in 100 of them, and on average. Scores are 0 to 1, distances in strides.
-TOLERANCES = {"float16": ((0.001, 0.0001), (0.02, 0.002)), "int8": ((0.1, 0.01), (0.75, 0.15))}
+TOLERANCES = {"float16": ((0.001, 0.0001), (0.02, 0.002)), "int8": ((0.1, 0.01), (1.0, 0.2))}
 
 
 def outputs(path: Path, picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
@@ -61,9 +61,11 @@ def test_a_clone_alone_has_the_bundled_detectors(entry: DetectorEntry) -> None:
     assert store.find(entry) == (None if entry.beside else path)
 
 
-def test_alone_they_are_taken_only_when_somebody_asks() -> None:
+def test_a_clone_alone_looks_with_ours() -> None:
     store = Store([])
-    assert load_detector(store) is None
+    unasked = load_detector(store)
+    assert unasked is not None
+    assert unasked.model.name == "qurbani-scene"
     for entry in OURS:
         if entry.beside:
             with pytest.raises(QurbaniError) as missed:
