@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from shared.errors import QurbaniError
 
@@ -15,12 +17,19 @@ def write_whole(target: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> 
 
     Returns only when the bytes and the name are on the disk. Raises ``OSError``; the target is then untouched.
     """
+    with replaced_whole(target, mode=mode) as out:
+        for chunk in chunks:
+            out.write(chunk)
+
+
+@contextmanager
+def replaced_whole(target: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A file to write and to read back that takes the place of ``target`` at the end; not if anything is raised."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, mode)
     try:
-        with os.fdopen(fd, "wb") as out:
-            for chunk in chunks:
-                out.write(chunk)
+        with os.fdopen(fd, "w+b") as out:
+            yield out
             out.flush()
             os.fsync(out.fileno())
         os.replace(part, target)

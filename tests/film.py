@@ -28,8 +28,13 @@ def film(
     sound: NDArray[np.int16] | None = None,
     rotation: int = 0,
     options: dict[str, str] | None = None,
+    still: NDArray[np.uint8] | None = None,
 ) -> Path:
-    """A film whose picture is the shade of the nearest second below a white band, in which a dot moves."""
+    """A film whose picture is the shade of the nearest second below a white band, in which a dot moves.
+
+    With a ``still`` of ``[height, width, 3]`` it shows nothing but that.
+    """
+    size = size if still is None else (still.shape[1], still.shape[0])
     width, height = size
     with av.open(str(path), "w", options=options or {}) as out:
         video = out.add_stream(codec, rate=rate)
@@ -41,9 +46,7 @@ def film(
             video.set_display_rotation(rotation)
         audio = out.add_stream("aac", rate=RATE, layout="mono") if sound is not None else None
         for index in range(round(seconds * rate)):
-            picture = np.full((height, width, 3), grey((index + rate // 2) // rate), np.uint8)
-            picture[: height // 8] = 255
-            picture[: height // 16, index * 4 % width :][:, :4] = 0
+            picture = still if still is not None else _shade(width, height, index, rate)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, rate)
             out.mux(video.encode(frame))
@@ -57,6 +60,13 @@ def film(
                 out.mux(audio.encode(piece))
             out.mux(audio.encode(None))
     return path
+
+
+def _shade(width: int, height: int, index: int, rate: int) -> NDArray[np.uint8]:
+    picture = np.full((height, width, 3), grey((index + rate // 2) // rate), np.uint8)
+    picture[: height // 8] = 255
+    picture[: height // 16, index * 4 % width :][:, :4] = 0
+    return picture
 
 
 def babble(seconds: float, start: float, end: float, loud: float = 0.3) -> NDArray[np.int16]:

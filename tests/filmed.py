@@ -13,12 +13,12 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from demo import clips
 from demo.mailbox import Mail
 from shared.crypto import SealKey
 from shared.domain.verdict import Frame, Outcome, Reason, ShareMatch, Verdict
 from shared.ids import new_id
 from shared.sealed import Sealer
+from tests import blank
 from tests.cloud_hub import Box, CloudHub, Person
 
 CLOCK = {"wall_ms": 1_780_000_000_000, "mono_ms": 60_000, "boot": "boot-0"}
@@ -28,7 +28,7 @@ CLOCK = {"wall_ms": 1_780_000_000_000, "mono_ms": 60_000, "boot": "boot-0"}
 def clip(seed: int = 1, seconds: int = 1) -> bytes:
     """A small real video."""
     with TemporaryDirectory() as folder:
-        return clips.make(Path(folder) / "clip.mp4", seconds=seconds, seed=seed).read_bytes()
+        return blank.make(Path(folder) / "clip.mp4", seconds=seconds, seed=seed).read_bytes()
 
 
 def seal(content: bytes, *recipients: SealKey) -> bytes:

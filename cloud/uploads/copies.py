@@ -14,7 +14,7 @@ from cloud.storage.service import Store
 from cloud.uploads.schemas import Copy, Variant, Video
 from shared.crypto import UnsealKey
 from shared.errors import QurbaniError
-from shared.renditions import Progress, compress, poster
+from shared.renditions import Progress, sandbox
 from shared.scratch import Scratch
 from shared.sealed import SealedReader, Sealer
 
@@ -40,9 +40,8 @@ class Workshop(msgspec.Struct, frozen=True):
         self._clear_away(video)
         with self.store.open(video.blob_id) as sealed, SealedReader(sealed, self.key) as original:
             _prove(original, video.sha256)
-            still = poster(original)
             with Scratch() as compressed:
-                size = compress(original, compressed, progress=progress)
+                size, still = sandbox.copies(original, compressed, progress=progress)
                 return [
                     Copy("original", video.blob_id, video.sha256, original.size, video.media_type),
                     self._keep(video, "compressed", compressed, "video/mp4", size.width, size.height),

@@ -10,5 +10,5 @@ Stages, each a plain function that can be used alone, each taking facts and retu
     judge    the facts to a verdict              judge
 
 ``decode`` runs the first two for one video as a stream of events, ``sandbox`` does the same in a process
-of its own that foreign bytes may crash, and ``pipeline`` joins all of it.
+of its own that foreign bytes may crash (``confined``), and ``pipeline`` joins all of it.
 """

@@ -13,7 +13,7 @@ import msgspec
 from shared.domain.verdict import CAUSES
 from shared.errors import QurbaniError
 from shared.evidence.frames import Fit, Picture, sample
-from shared.evidence.media import LONGEST_S, Probe, Video, opened, probe, readable
+from shared.evidence.media import LONGEST_S, Probe, Video, measured, opened, probe, readable
 from shared.evidence.sound import Sound, listen
 
 
@@ -37,9 +37,12 @@ def decode(video: Video, fit: Fit | None) -> Generator[Event, None, None]:
         try:
             with opened(file) as container:
                 found = probe(container)
-                yield found
-                if found.seconds > LONGEST_S:
-                    raise QurbaniError("too_long", f"it is {found.seconds / 60:.0f} minutes long")
+                if not found.seconds:
+                    found = msgspec.structs.replace(found, seconds=measured(container))
+            yield found
+            if found.seconds > LONGEST_S:
+                raise QurbaniError("too_long", f"it is {found.seconds / 60:.0f} minutes long, or more")
+            with opened(file) as container:
                 yield from _until_broken(listen(container))
             if fit is not None:
                 with opened(file) as container:
@@ -53,6 +56,8 @@ def _until_broken(events: Iterator[Sound] | Iterator[Picture]) -> Iterator[Event
     try:
         yield from events
     except QurbaniError as error:
+        if error.code == "too_long":
+            raise
         yield _problem(error)
 
 

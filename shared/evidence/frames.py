@@ -19,9 +19,6 @@ from shared.evidence.media import LONGEST_S, UNREADABLE, video_stream
 
 STEP_S = 1.0
 
-MOST = round(LONGEST_S / STEP_S)
-"""Pictures of one video at the most."""
-
 MOST_PIXELS = 8192 * 4320
 """Of one picture: 8K."""
 
@@ -37,11 +34,18 @@ _SHORT_S = 1.0
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """What a detector wants: pictures within ``width`` x ``height``, their ``pixels`` as ``bgr24`` or ``rgb24``."""
+    """What a detector wants: pictures within ``width`` x ``height``, their ``pixels`` as ``bgr24`` or ``rgb24``, one
+    each ``step`` seconds."""
 
     width: int
     height: int
     pixels: str
+    step: float = STEP_S
+
+    @property
+    def most(self) -> int:
+        """Pictures of one video at the most."""
+        return round(LONGEST_S / self.step)
 
 
 class Picture(msgspec.Struct, frozen=True, tag="picture"):
@@ -57,11 +61,11 @@ class Picture(msgspec.Struct, frozen=True, tag="picture"):
         return np.frombuffer(self.data, np.uint8).reshape(self.height, self.width, 3)
 
 
-def sample(container: InputContainer, fit: Fit, step: float = STEP_S) -> Iterator[Picture]:
-    """The picture at each ``step`` seconds, upright, scaled to lie within ``fit``.
+def sample(container: InputContainer, fit: Fit) -> Iterator[Picture]:
+    """The picture at each step, upright, scaled to lie within ``fit``.
 
     Raises ``file_damaged`` after the last good picture when the stream cannot be decoded or ends early,
-    ``too_long`` after :data:`MOST` pictures, and ``too_demanding`` for pictures of more than
+    ``too_long`` after ``fit.most`` pictures, and ``too_demanding`` for pictures of more than
     :data:`MOST_PIXELS`.
     """
     stream = video_stream(container)
@@ -69,18 +73,21 @@ def sample(container: InputContainer, fit: Fit, step: float = STEP_S) -> Iterato
         return
     if stream.width * stream.height > MOST_PIXELS:
         raise QurbaniError("too_demanding", f"its pictures are {stream.width} x {stream.height}")
+    # Its pictures may be larger than the file says.
+    options = {"max_pixels": str(MOST_PIXELS)}
     if stream.width >= _COARSE * fit.width:
-        stream.codec_context.options = {"skip_loop_filter": "all"}
+        options["skip_loop_filter"] = "all"
+    stream.codec_context.options = options
     reader = _Reader(container, stream)
-    due, taken = 0.0, 0
+    due, taken, tolerance = 0.0, 0, min(_TOLERANCE_S, fit.step / 4)
     for time, frame in reader.frames():
-        if time + _TOLERANCE_S < due:
+        if time + tolerance < due:
             continue
-        if taken == MOST:
+        if taken == fit.most:
             raise QurbaniError("too_long")
         yield _picture(frame, time, fit)
         taken += 1
-        due = ((time + _TOLERANCE_S) // step + 1) * step
+        due = ((time + tolerance) // fit.step + 1) * fit.step
         reader.skip_to(due)
     if not taken:
         raise QurbaniError("file_damaged", "not one picture can be decoded")

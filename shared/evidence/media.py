@@ -55,7 +55,7 @@ class AudioTrack(msgspec.Struct, frozen=True):
 
 
 class Probe(msgspec.Struct, frozen=True, tag="probe"):
-    """What the file says of itself. ``seconds`` is 0 when it does not say (a browser's live recording)."""
+    """What the file says of itself. A browser's live recording does not say its ``seconds``: see :func:`measured`."""
 
     container: str
     seconds: float
@@ -95,6 +95,22 @@ def probe(container: InputContainer) -> Probe:
         if video else None,
         audio=AudioTrack(audio.codec_context.name, audio.sample_rate, audio.channels) if audio else None,
     )  # fmt: skip
+
+
+def measured(container: InputContainer) -> float:
+    """The seconds of a file that does not say them, read through without decoding; as far as :data:`LONGEST_S`."""
+    first, last = None, 0.0
+    try:
+        for packet in container.demux():
+            if packet.dts is not None and packet.time_base:
+                time = float(packet.dts * packet.time_base)
+                first = time if first is None else min(first, time)
+                last = max(last, time + float((packet.duration or 0) * packet.time_base))
+                if last - first > LONGEST_S:
+                    break
+    except UNREADABLE:
+        pass  # as far as it goes; whoever decodes it will meet the place
+    return last - (first or 0.0)
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, BinaryIO
 
-import av
 import msgspec
-from av.audio.resampler import AudioResampler
 from av.video.frame import PictureType
 
 from shared.evidence.media import Video
+from shared.renditions.muxer import muxer
+from shared.renditions.sound import Sound
 from shared.renditions.source import Source
 from shared.renditions.upright import Upright
 
@@ -59,9 +58,9 @@ def compress(source: Video, target: BinaryIO, quality: Quality = WATCHABLE,
     """
     with Source.opened(source) as peeked:
         upright = Upright(peeked.first(), quality.long_side, peeked.video.sample_aspect_ratio)
-    with Source.opened(source) as original, _muxer(target) as out:
+    with Source.opened(source) as original, muxer(target) as out:
         picture = _Picture(out, original.video, upright, quality)
-        sound = _Sound(out, original.audio, quality) if original.audio is not None else None
+        sound = Sound(out, original.audio, quality.audio_rate) if original.audio is not None else None
         report = _Report(progress, original.seconds)
         for stream, frame in original.frames(*filter(None, (original.video, original.audio))):
             if stream is original.video:
@@ -75,11 +74,6 @@ def compress(source: Video, target: BinaryIO, quality: Quality = WATCHABLE,
     if progress is not None:
         progress(1.0)
     return Rendition(upright.width, upright.height, picture.seconds, sound is not None and sound.heard)
-
-
-def _muxer(target: BinaryIO) -> Any:
-    return av.open(target, "w", format="mp4", options={"movflags": "faststart"},
-                   io_open=lambda url, flags, options: _SecondHandle(target))
 
 
 class _Picture:
@@ -121,31 +115,6 @@ class _Picture:
         self._out.mux(self._stream.encode(None))
 
 
-class _Sound:
-    """Audio frames in, AAC packets out."""
-
-    _RATE = 48_000
-
-    def __init__(self, out: Any, source: Any, quality: Quality) -> None:
-        channels = min(source.codec_context.channels, 2)
-        layout = "mono" if channels == 1 else "stereo"
-        self._out = out
-        self._stream = out.add_stream("aac", rate=self._RATE, layout=layout)
-        self._stream.bit_rate = quality.audio_rate * channels
-        self._resampler = AudioResampler(format="fltp", layout=layout, rate=self._RATE)
-        self.heard = False
-
-    def put(self, frame: Any) -> None:
-        for resampled in self._resampler.resample(frame):
-            self._out.mux(self._stream.encode(resampled))
-            self.heard = True
-
-    def end(self) -> None:
-        if self.heard:
-            self.put(None)
-            self._out.mux(self._stream.encode(None))
-
-
 class _Report:
     """Turns the time of the frame at hand into progress."""
 
@@ -161,31 +130,3 @@ class _Report:
         if done >= self._told + 0.01:
             self._told = done
             self._progress(done)
-
-
-class _SecondHandle(io.RawIOBase):
-    """Reads ``file`` at a place of its own and leaves the file's place as it was."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_END:
-            raise io.UnsupportedOperation("only the muxer reads here, and it knows where it is")
-        self._position = offset + (self._position if whence == io.SEEK_CUR else 0)
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        before = self._file.tell()
-        self._file.seek(self._position)
-        data = self._file.read(size)
-        self._file.seek(before)
-        self._position += len(data)
-        return data

@@ -51,24 +51,29 @@ class Source:
 
         Packets that cannot be decoded are skipped, and the end of a cut file is its end.
         """
-        for packet in self._packets(streams):
-            try:
-                for frame in packet.decode():
-                    yield packet.stream, frame
-            except av.InvalidDataError:
-                continue
-            except av.FFmpegError as error:
-                raise QurbaniError("file_damaged", f"the video cannot be decoded: {error}") from error
+        for packet in self.packets(*streams):
+            for frame in self.decoded(packet):
+                yield packet.stream, frame
+
+    def packets(self, *streams: Any) -> Iterator[Any]:
+        """Each packet, in the order of the file; the end of a cut file is its end."""
+        try:
+            yield from self._container.demux(*streams)
+        except av.FFmpegError:
+            return
+
+    def decoded(self, packet: Any) -> list[Any]:
+        """The frames of a packet, none of one that cannot be decoded."""
+        try:
+            return list(packet.decode())
+        except av.InvalidDataError:
+            return []
+        except av.FFmpegError as error:
+            raise QurbaniError("file_damaged", f"the video cannot be decoded: {error}") from error
 
     def seek(self, seconds: float) -> None:
         """Go to the key frame before ``seconds``; stay where the file cannot be searched."""
         try:
             self._container.seek(int(seconds * av.time_base))
-        except av.FFmpegError:
-            return
-
-    def _packets(self, streams: tuple[Any, ...]) -> Iterator[Any]:
-        try:
-            yield from self._container.demux(*streams)
         except av.FFmpegError:
             return

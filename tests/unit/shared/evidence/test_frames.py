@@ -97,7 +97,7 @@ def test_garbage_in_the_middle_is_noticed(tmp_path: Path) -> None:
 
 
 def test_too_long_is_said_and_not_sat_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "MOST", 3)
+    monkeypatch.setattr(frames, "LONGEST_S", 3)
     with pytest.raises(QurbaniError) as error:
         pictures(film(tmp_path / "a.mp4", 5))
     assert error.value.code == "too_long"

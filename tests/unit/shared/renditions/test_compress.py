@@ -11,10 +11,10 @@ import av
 import numpy as np
 import pytest
 
-from demo import clips
 from shared.errors import QurbaniError
 from shared.renditions import Quality, compress
 from shared.scratch import Scratch
+from tests import blank
 
 QUICK = Quality(preset="ultrafast", long_side=320)
 
@@ -58,7 +58,7 @@ def copy(original: io.BytesIO, quality: Quality = QUICK) -> io.BytesIO:
 
 
 def test_h264_and_aac_with_the_index_in_front(tmp_path: Path) -> None:
-    original = clips.make(tmp_path / "clip.mp4", seconds=2)
+    original = blank.make(tmp_path / "clip.mp4", seconds=2)
     with original.open("rb") as source, Scratch(tmp_path) as target:
         made = compress(source, target, QUICK)
         target.seek(0)
@@ -131,7 +131,7 @@ def test_a_file_that_is_no_video_says_so(data: bytes, code: str) -> None:
 
 
 def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:
-    secret = clips.make(tmp_path / "secret.mp4", seconds=1)
+    secret = blank.make(tmp_path / "secret.mp4", seconds=1)
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n"
     with pytest.raises(QurbaniError, match="not_a_video"):
         copy(io.BytesIO(playlist.encode()))
@@ -144,7 +144,7 @@ def test_a_picture_larger_than_any_camera_is_refused() -> None:
 
 def test_progress_only_grows_and_ends_at_one(tmp_path: Path) -> None:
     told: list[float] = []
-    with clips.make(tmp_path / "clip.mp4", seconds=2).open("rb") as source:
+    with blank.make(tmp_path / "clip.mp4", seconds=2).open("rb") as source:
         compress(source, io.BytesIO(), QUICK, told.append)
     assert told == sorted(told)
     assert len(told) > 10

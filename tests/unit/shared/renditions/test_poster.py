@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import clips
 from shared.errors import QurbaniError
 from shared.renditions import poster
+from tests import blank
 
 
 def test_a_jpeg_no_larger_than_asked(tmp_path: Path) -> None:
-    with clips.make(tmp_path / "clip.mp4", seconds=2).open("rb") as source:
+    with blank.make(tmp_path / "clip.mp4", seconds=2).open("rb") as source:
         picture = Image.open(io.BytesIO(poster(source, 320)))
     assert picture.format == "JPEG"
     assert picture.size == (320, 180)
