@@ -18,15 +18,21 @@ from rich.table import Table
 from commands.evaluate import app as evaluate
 from models_tflite.loader import load_detector, load_transcriber
 from models_tflite.store import Store
-from shared.domain.verdict import Claim, Frame, ShareMatch, Verdict, Word, hint
+from shared import settings
+from shared.domain.verdict import Claim, Frame, ShareMatch, Stray, Verdict, Word, hint
 from shared.errors import QurbaniError
 from shared.evidence import names, pipeline, sandbox
 from shared.evidence.decode import Event, Problem
 from shared.evidence.frames import Fit, Picture
+from shared.evidence.judge import Facts
+from shared.evidence.judge import judge as decide
 from shared.evidence.media import Probe
+from shared.evidence.preflight import preflight as look_ahead
+from shared.evidence.replay import compare
 from shared.evidence.scene import Detector, look
 from shared.evidence.sound import Sound
 from shared.evidence.speech import Hearing, Silence, hear
+from shared.evidence.stages import Stages
 
 app = typer.Typer(help="Check a video, or run one stage of the check alone.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
@@ -74,12 +80,23 @@ def validate(
             spoken=(language,) if language else (),
             progress=told,
         )
+    _tell(video.name, verdict, as_json)
+
+
+@app.command()
+def preflight(video: Video, detector: DetectorName = "", threads: Threads = 1, as_json: AsJson = False) -> None:
+    """Whether a short clip, taken before the act, is bright, sharp and loud enough, with the animal in it.
+
+    Exit code 0: ready. 3: something should be put right first.
+    """
+    found = look_ahead(video, load_detector(Store.from_environ(os.environ), detector, threads))
     if as_json:
-        hints = [hint(reason) for reason in verdict.reasons]
-        typer.echo(msgspec.json.encode(msgspec.to_builtins(verdict) | {"hints": hints}))
+        typer.echo(msgspec.json.encode(found))
     else:
-        _show(video, verdict)
-    raise typer.Exit(EXIT[verdict.outcome])
+        typer.echo("\n".join(f"{fault.code}: {fault.hints['en']}" for fault in found.faults) or "ready")
+        if not found.framed:
+            typer.echo("nobody looked for the animal")
+    raise typer.Exit(EXIT["authentic" if found.ready else "review"])
 
 
 @app.command()
@@ -143,11 +160,84 @@ def match(
 ) -> None:
     """Whether the names are among the WORDS, by their sound."""
     said = [Word(text, float(at), float(at + 1), 1.0) for at, text in enumerate(words.split())]
-    shares = names.match(said, [Claim(text) for text in name], read_cohort(cohort) if cohort else ())
+    roll = names.roll_call(said, [Claim(text) for text in name], read_cohort(cohort) if cohort else ())
     if as_json:
-        typer.echo(msgspec.json.encode(shares))
+        typer.echo(msgspec.json.encode(roll.shares))
     else:
-        Console().print(_shares(shares))
+        Console().print(_shares(roll.shares))
+        _show_strays(roll.strays)
+
+
+@app.command()
+def examine(
+    video: Video,
+    name: Names,
+    cohort: Cohort = None,
+    engine: Engine = "",
+    model: ModelName = "",
+    detector: DetectorName = "",
+    language: Language = "",
+    threads: Threads = 1,
+) -> None:
+    """All stages but the last: the facts about VIDEO as JSON, for `judge`, today or later."""
+    store = Store.from_environ(os.environ)
+    with _progress("detect", "transcribe") as told:
+        facts = pipeline.examine(
+            video,
+            [Claim(text) for text in name],
+            read_cohort(cohort) if cohort else (),
+            detector=load_detector(store, detector, threads),
+            transcriber=load_transcriber(store, engine, model, language, threads),
+            spoken=(language,) if language else (),
+            progress=told,
+        )
+    typer.echo(msgspec.json.encode(facts))
+
+
+@app.command()
+def judge(
+    facts: Annotated[typer.FileText, typer.Argument(help="What `examine` printed; - reads it from standard input.")],
+    as_json: AsJson = False,
+) -> None:
+    """The verdict on FACTS, by the rules of this version. Exit codes as of `validate`."""
+    try:
+        verdict = decide(msgspec.json.decode(facts.read(), type=Facts))
+    except msgspec.MsgspecError as error:
+        raise QurbaniError("bad_input", f"{facts.name}: {error}") from error
+    _tell(facts.name, verdict, as_json)
+
+
+@app.command()
+def replay(
+    detector: DetectorName = "",
+    engine: Engine = "",
+    as_json: AsJson = False,
+) -> None:
+    """Judge every video of the box in QURBANI_DATA anew and tell what would be said otherwise. Rewrites nothing.
+
+    Done stages are not done again, so a second run with the same models takes no time.
+    """
+    # Only where there is a box: it brings a database of its own.
+    from edge.check import Checker
+    from edge.main import Box
+    from edge.settings import Settings
+    from edge.site import Site
+
+    found = settings.load(Settings, os.environ)
+    box = Box.open(found)
+    site = Site(box.db)
+    check = Checker(site, box.blobs, Store.from_environ(os.environ), Stages(found.stages), engine, detector)
+    try:
+        told = [compare(str(id), before, check(id)) for id, before in site.judged()]
+    finally:
+        box.db.close()
+    if as_json:
+        typer.echo(msgspec.json.encode(told))
+        return
+    for each in told:
+        typer.echo(f"{each.video}  {each.before} -> {each.after}")
+        for change in each.changes:
+            typer.echo(f"    {change.what} {change.about}: {change.before} -> {change.after}".replace(" :", ":"))
 
 
 def read_cohort(path: Path) -> list[Claim]:
@@ -189,9 +279,19 @@ def _progress(*stages: str) -> Iterator[pipeline.Progress]:
         yield lambda stage, done: bars.update(tasks[stage], completed=done)
 
 
-def _show(video: Path, verdict: Verdict) -> None:
+def _tell(name: str, verdict: Verdict, as_json: bool) -> None:
+    """Print the verdict and end with the status that stands for it."""
+    if as_json:
+        hints = [hint(reason) for reason in verdict.reasons]
+        typer.echo(msgspec.json.encode(msgspec.to_builtins(verdict) | {"hints": hints}))
+    else:
+        _show(name, verdict)
+    raise typer.Exit(EXIT[verdict.outcome])
+
+
+def _show(name: str, verdict: Verdict) -> None:
     console = Console()
-    console.print(f"[bold]{verdict.outcome}[/]  {video.name}, {verdict.seconds:.0f} s")
+    console.print(f"[bold]{verdict.outcome}[/]  {name}, {verdict.seconds:.0f} s")
     for reason in verdict.reasons:
         console.print(f"  {reason.code}: {hint(reason)}", markup=False, soft_wrap=True)
     if verdict.detector:
@@ -202,6 +302,7 @@ def _show(video: Path, verdict: Verdict) -> None:
         console.print(f"\nheard by {verdict.recogniser.name}: {said}", markup=False, soft_wrap=True)
     if verdict.shares:
         console.print(_shares(verdict.shares))
+    _show_strays(verdict.strays)
 
 
 def _frames(frames: Sequence[Frame]) -> Table:
@@ -217,6 +318,12 @@ def _shares(shares: Sequence[ShareMatch]) -> Table:
         at = f"{share.start:.1f}" if share.said else ""
         table.add_row(share.name, share.heard, f"{share.score:.2f}", share.said, at, share.which)
     return table
+
+
+def _show_strays(strays: Sequence[Stray]) -> None:
+    told = {"extra": "also said", "repeated": "said again"}
+    for stray in strays:
+        typer.echo(f"{told[stray.kind]}: {stray.name} ({stray.said}, at second {stray.start:.1f})")
 
 
 def _show_words(hearing: Hearing) -> None:

@@ -135,10 +135,13 @@ def work(settings: Settings) -> None:
     from edge.check import Checker
     from edge.queue import Queue
     from models_tflite.store import Store
+    from shared.evidence.stages import Stages
 
     box = Box.open(settings)
     box.db.write(jobs.free)
-    check = Checker(Site(box.db), box.blobs, Store.from_environ(os.environ), settings.engine)
+    stages = Stages(settings.stages)
+    check = Checker(Site(box.db), box.blobs, Store.from_environ(os.environ), stages, settings.engine,
+                    settings.detector)
     bell = Bell(settings.run, "worker")
     busy = worker.Worker(box.db, box.capture, check, bell, box.clock, new_id)
     worker.run(busy, Queue(settings.queue, busy.look), Ear(settings.run, [JOB]))

@@ -20,6 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """0 takes a free one; which one stands in ``data/run/api.json``."""
     engine: Literal["", "vosk", "whisper"] = ""
     """Which speech recogniser listens; empty: the best that is here for the site's language."""
+    detector: str = ""
+    """Which model looks, as `qurbani models list` names it; empty: the first that may be taken unasked."""
     hub_url: str = ""
     """Empty: the hub at which the box enrolled."""
 
@@ -61,6 +63,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def uploads(self) -> Path:
         return self.folder / "uploads"
+
+    @property
+    def stages(self) -> Path:
+        """What models have found in videos so far. Can be found again from the videos."""
+        return self.folder / "stages"
 
     @property
     def run(self) -> Path:

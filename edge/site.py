@@ -69,8 +69,9 @@ class SacrificeView(msgspec.Struct, frozen=True):
 
 
 class Names(msgspec.Struct, frozen=True):
-    """A video to be checked: where it lies, its own names, the other names of the site, the languages spoken."""
+    """A video to be checked: its hash, where it lies, its own names, the site's other names, the languages spoken."""
 
+    sha256: str
     blob_id: str
     claims: list[Claim]
     cohort: list[Claim]
@@ -142,18 +143,23 @@ class Site:
 
         def work(tx: Tx) -> Names:
             video = one(tx, """
-                SELECT video.blob_id, sacrifice.animal_id FROM video
+                SELECT video.sha256, video.blob_id, sacrifice.animal_id FROM video
                 JOIN sacrifice ON sacrifice.id = video.sacrifice_id WHERE video.id = ?""", video_id)
             if video is None:
                 raise QurbaniError("not_found", "no such video")
             site = one(tx, "SELECT languages FROM site JOIN node ON node.site_id = site.id") or {}
-            names = Names(video["blob_id"], [], [], json.loads(site.get("languages") or "[]"))
+            names = Names(video["sha256"], video["blob_id"], [], [], json.loads(site.get("languages") or "[]"))
             for row in tx.query("SELECT * FROM share WHERE name IS NOT NULL ORDER BY id"):
                 claim = Claim(row["name"], tuple(json.loads(row["spellings"] or "[]")), row["reference"] or "")
                 (names.claims if row["animal_id"] == video["animal_id"] else names.cohort).append(claim)
             return names
 
         return self._db.read(work)
+
+    def judged(self) -> list[tuple[UUID, Verdict]]:
+        """Every video that has its verdict, oldest first."""
+        rows = self._db.rows("SELECT video_id, body FROM verdict ORDER BY rowid")
+        return [(UUID(row["video_id"]), msgspec.json.decode(row["body"], type=Verdict)) for row in rows]
 
 
 def _video(row: dict[str, Any], language: str) -> VideoView:

@@ -84,6 +84,18 @@ class ShareMatch(msgspec.Struct, frozen=True, omit_defaults=True):
     which_order: str = ""
 
 
+class Stray(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A name that was said although nothing asked for it there: one of another order besides all that were due
+    (``extra``), or a due one for a second time (``repeated``). It is told and changes no outcome."""
+
+    kind: Literal["extra", "repeated"]
+    name: str
+    said: str
+    start: float
+    end: float
+    order: str = ""
+
+
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why a verdict is not ``authentic``: a code of :data:`CAUSES`, whom it is about, what was heard instead."""
 
@@ -103,6 +115,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     reasons: tuple[Reason, ...] = ()
     shares: tuple[ShareMatch, ...] = ()
+    strays: tuple[Stray, ...] = ()
     frames: tuple[Frame, ...] = ()
     sampled: int = 0
     together: int = 0

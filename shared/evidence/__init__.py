@@ -11,4 +11,6 @@ Stages, each a plain function that can be used alone, each taking facts and retu
 
 ``decode`` runs the first two for one video as a stream of events, ``sandbox`` does the same in a process
 of its own that foreign bytes may crash (``confined``), and ``pipeline`` joins all of it.
+``stages`` keeps what was found, ``replay`` compares it with what a later model finds.
+``preflight`` looks at a few seconds before the act.
 """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from shared.domain.verdict import CAUSES, GROUPS, Box, Frame, Outcome, Reason, ShareMatch, Verdict
+from shared.domain.verdict import CAUSES, GROUPS, Box, Frame, Outcome, Reason, ShareMatch, Stray, Verdict
 from shared.evidence.phonetics import readable
 from shared.evidence.scene import Rule, Sight, confirmed, together
 from shared.evidence.speech import Hearing
@@ -34,6 +34,7 @@ class Facts(msgspec.Struct, frozen=True):
     shares: tuple[ShareMatch, ...]
     spoken: tuple[str, ...] = ()
     """The languages of the site (ISO 639-1), when they are known."""
+    strays: tuple[Stray, ...] = ()
 
 
 def judge(facts: Facts) -> Verdict:
@@ -54,6 +55,7 @@ def judge(facts: Facts) -> Verdict:
         code=RULES,
         reasons=tuple(reasons),
         shares=shares,
+        strays=facts.strays,
         frames=_best(frames, rule) if rule else (),
         sampled=len(frames),
         together=sum(together(frame, rule) for frame in frames) if rule else 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
-from shared.domain.verdict import Claim, Heard, ShareMatch, Word
+from shared.domain.verdict import Claim, Heard, ShareMatch, Stray, Word
 from shared.evidence.phonetics import parts, readable, sound
 
 _UNSURE = 0.1
@@ -75,34 +76,58 @@ class _Fit(msgspec.Struct, frozen=True):
     stretch: _Stretch
 
 
+class Roll(msgspec.Struct, frozen=True):
+    """How each claim fared, in the order of the claims, and the names that were said beside them.
+
+    ``margins`` tell by how much each claim is beyond what it needs: from 0 on it is heard, below it is not.
+    """
+
+    shares: tuple[ShareMatch, ...]
+    margins: tuple[float, ...]
+    strays: tuple[Stray, ...] = ()
+
+
 def match(words: Sequence[Word], claims: Sequence[Claim], cohort: Sequence[Claim] = ()) -> tuple[ShareMatch, ...]:
-    """How each claim fared, in the order of ``claims``. ``cohort`` are the names of the site, claims among them or not.
+    """How each claim fared, in the order of ``claims``. See :func:`roll_call`."""
+    return roll_call(words, claims, cohort).shares
+
+
+def roll_call(words: Sequence[Word], claims: Sequence[Claim], cohort: Sequence[Claim] = ()) -> Roll:
+    """Which names were said. ``cohort`` are the names of the site, claims among them or not.
 
     A claim is ``heard`` when some stretch of the words sounds enough like it and less like every other name of
     the site; ``other_order`` when one of those was said instead; ``unclear`` also when it is written in letters
     that cannot be read here. Two claims never use the same words, unless they sound the same.
     """
-    matches = _matched(words, claims, cohort)
-    return tuple(
+    roll = _called(words, claims, cohort)
+    shares = (
         share if _can_be_read(claim) else msgspec.structs.replace(share, heard="unclear")
-        for claim, share in zip(claims, matches, strict=True)
+        for claim, share in zip(claims, roll.shares, strict=True)
     )
+    return msgspec.structs.replace(roll, shares=tuple(shares))
 
 
-def _matched(words: Sequence[Word], claims: Sequence[Claim], cohort: Sequence[Claim]) -> tuple[ShareMatch, ...]:
+def _called(words: Sequence[Word], claims: Sequence[Claim], cohort: Sequence[Claim]) -> Roll:
     stretches = list(_stretches(words, longest=3 + max((len(parts(claim.name)) for claim in claims), default=0)))
     if not stretches:
-        return tuple(ShareMatch(claim.name, "not_heard", 0.0, order=claim.order) for claim in claims)
+        silent = tuple(ShareMatch(claim.name, "not_heard", 0.0, order=claim.order) for claim in claims)
+        return Roll(silent, tuple(-enough(claim.name) for claim in claims))
     ours = {sound(claim.name) for claim in claims}
     others = [other for other in cohort if sound(other.name) and sound(other.name) not in ours]
     likeness = _likeness([*claims, *others], stretches)
     fits = _assigned(likeness[: len(claims)], claims, stretches)
     rivals = _Rivals(others, likeness[len(claims) :], stretches)
-    matches = [_judged(claim, fit, enough(claim.name), rivals, words) for claim, fit in zip(claims, fits, strict=True)]
+    needed = [enough(claim.name) for claim in claims]
+    matches = [_judged(*each, rivals, words) for each in zip(claims, fits, needed, strict=True)]
     for at in _in_place(matches, fits):
-        needed = enough(claims[at].name) - _IN_PLACE
-        matches[at] = _judged(claims[at], fits[at], needed, rivals, words)
-    return _with_strays(matches, fits, rivals, words)
+        needed[at] -= _IN_PLACE
+        matches[at] = _judged(claims[at], fits[at], needed[at], rivals, words)
+    shares = _with_others(matches, fits, rivals, words)
+    return Roll(
+        shares=shares,
+        margins=tuple(_margin(*each, rivals) for each in zip(claims, fits, needed, strict=True)),
+        strays=_strays(shares, claims, fits, likeness, stretches, rivals, words),
+    )
 
 
 def enough(name: str) -> float:
@@ -201,16 +226,33 @@ def _judged(claim: Claim, fit: _Fit, needed: float, rivals: _Rivals, words: Sequ
     if fit.score < needed - _UNSURE:
         return ShareMatch(claim.name, "not_heard", round(fit.score, 3), order=claim.order)
     other, score = rivals.best(fit.stretch)
-    margin = min(_MARGIN, (1 - _alike(claim, other)) / 2) if other else 0.0
-    if other and score >= max(fit.score + margin, enough(other.name)):
+    if other and score >= max(fit.score + _apart(claim, other), enough(other.name)):
         return _share(claim, "other_order", fit, words, other)
     if fit.score < needed:
         return _share(claim, "unclear", fit, words)
-    if other and score > fit.score - margin:
+    if other and score > fit.score - _apart(claim, other):
         return _share(claim, "unclear", fit, words, other)
     if _decoy(claim, fit.stretch) >= max(fit.score + _DECOY_MARGIN, _PLAIN):
         return _share(claim, "not_heard", fit, words)
     return _share(claim, "heard", fit, words)
+
+
+def _margin(claim: Claim, fit: _Fit, needed: float, rivals: _Rivals) -> float:
+    """The least of what the claim is beyond: the likeness it needs, and every other name that fits the same words."""
+    if fit.score < needed:
+        return round(fit.score - needed, 4)
+    other, score = rivals.best(fit.stretch)
+    decoy = _decoy(claim, fit.stretch)
+    return round(min(
+        fit.score - needed,
+        fit.score - score - _apart(claim, other) if other else 1.0,
+        fit.score + _DECOY_MARGIN - decoy if decoy >= _PLAIN else 1.0,
+    ), 4)  # fmt: skip
+
+
+def _apart(claim: Claim, other: Claim) -> float:
+    """By how much one of the two must be the better one."""
+    return min(_MARGIN, (1 - _alike(claim, other)) / 2)
 
 
 def _in_place(matches: Sequence[ShareMatch], fits: Sequence[_Fit]) -> list[int]:
@@ -224,7 +266,7 @@ def _in_place(matches: Sequence[ShareMatch], fits: Sequence[_Fit]) -> list[int]:
     ]
 
 
-def _with_strays(
+def _with_others(
     matches: Sequence[ShareMatch], fits: Sequence[_Fit], rivals: _Rivals, words: Sequence[Word]
 ) -> tuple[ShareMatch, ...]:
     """Tell of each name that was said instead: first of the claims that were not heard, then of the unclear ones."""
@@ -239,6 +281,38 @@ def _with_strays(
         else:
             result[at] = msgspec.structs.replace(share, which=other.name, which_order=other.order)
     return tuple(result)
+
+
+def _strays(
+    shares: Sequence[ShareMatch],
+    claims: Sequence[Claim],
+    fits: Sequence[_Fit],
+    likeness: NDArray[np.float32],
+    stretches: Sequence[_Stretch],
+    rivals: _Rivals,
+    words: Sequence[Word],
+) -> tuple[Stray, ...]:
+    """What was plainly said in words that no claim has, in the order in which it was said."""
+    taken = [fit.stretch for fit, share in zip(fits, shares, strict=True) if share.heard != "not_heard"]
+    told = {share.which for share in shares}
+    found: list[tuple[Literal["extra", "repeated"], Claim, _Fit]] = [
+        ("extra", other, fit) for other, fit in rivals.said(taken) if other.name not in told
+    ]
+    taken += [fit.stretch for _, _, fit in found]
+    for at, (claim, share) in enumerate(zip(claims, shares, strict=True)):
+        free = [column for column, stretch in enumerate(stretches)
+                if likeness[at, column] >= max(enough(claim.name), _PLAIN)
+                and not any(stretch.overlaps(used) for used in taken)]  # fmt: skip
+        if share.heard == "heard" and free:
+            best = max(free, key=lambda column: float(likeness[at, column]))
+            found.append(("repeated", claim, _Fit(float(likeness[at, best]), stretches[best])))
+            taken.append(stretches[best])
+    plain = [each for each in found if each[2].score >= _PLAIN]
+    return tuple(
+        Stray(kind, named.name, share.said, share.start, share.end, named.order)
+        for kind, named, fit in sorted(plain, key=lambda each: each[2].stretch.first)
+        for share in [_share(named, "heard", fit, words)]
+    )
 
 
 def _share(
@@ -258,7 +332,8 @@ def _share(
 
 
 def _alike(one: Claim, two: Claim) -> float:
-    return max(Levenshtein.normalized_similarity(a, b) for a in _spellings(one) for b in _spellings(two))
+    pairs = ((a, b) for a in _spellings(one) for b in _spellings(two))
+    return max((Levenshtein.normalized_similarity(a, b) for a, b in pairs), default=0.0)
 
 
 def _decoy(claim: Claim, stretch: _Stretch) -> float:

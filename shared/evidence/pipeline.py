@@ -8,20 +8,24 @@ from contextlib import closing
 from itertools import chain
 from typing import Literal
 
-from shared.domain.verdict import Claim, Frame, Verdict
+from shared.domain.verdict import Claim, Verdict
 from shared.evidence import sandbox
 from shared.evidence.decode import Event, Problem
 from shared.evidence.frames import Fit, Picture
 from shared.evidence.judge import Facts, judge
 from shared.evidence.media import Probe, Video
-from shared.evidence.names import match
+from shared.evidence.names import roll_call
 from shared.evidence.scene import Detector, Sight, look
 from shared.evidence.sound import RATE, Samples, Sound
 from shared.evidence.speech import Transcriber, hear
+from shared.evidence.stages import Done, Heard, Seen, detecting, transcribing
 
 Decode = Callable[[Video, Fit | None], Generator[Event, None, None]]
 Progress = Callable[[Literal["detect", "transcribe"], float], None]
 """Told the stage and the share of it that is done; from two threads."""
+
+NOTHING = Done()
+"""Nothing was found before, and nothing is kept."""
 
 
 def validate(
@@ -34,16 +38,18 @@ def validate(
     spoken: Sequence[str] = (),
     decode: Decode = sandbox.decode,
     progress: Progress = lambda stage, done: None,
+    done: Done = NOTHING,
 ) -> Verdict:
     """Whether ``video`` shows a sacrifice and names everyone in ``claims``. Never raises for a bad file.
 
     ``cohort`` are the other names expected at the site, ``spoken`` the languages spoken there (ISO 639-1). What
     is missing (a model, the sound) makes the verdict ``review``. Three things go on at once: ``decode`` works in
-    its own process, the transcriber in a thread, the detector in the caller's.
+    its own process, the transcriber in a thread, the detector in the caller's. ``done`` is what was found in this
+    video before; what these models have found in it already is not looked for again.
     """
     return judge(examine(
-        video, claims, cohort,
-        detector=detector, transcriber=transcriber, spoken=spoken, decode=decode, progress=progress,
+        video, claims, cohort, detector=detector, transcriber=transcriber, spoken=spoken, decode=decode,
+        progress=progress, done=done,
     ))  # fmt: skip
 
 
@@ -57,11 +63,53 @@ def examine(
     spoken: Sequence[str] = (),
     decode: Decode = sandbox.decode,
     progress: Progress = lambda stage, done: None,
+    done: Done = NOTHING,
 ) -> Facts:
     """The facts that :func:`validate` judges; kept, they can be judged again by later rules."""
-    with closing(decode(video, detector.fit if detector else None)) as events, ThreadPoolExecutor(1) as pool:
+    seen = done.find(detecting(detector), Seen) if detector else None
+    heard = done.find(transcribing(transcriber), Heard) if transcriber else None
+    problems: tuple[str, ...] = ()
+    if heard is None or (detector and seen is None):
+        looking = detector if seen is None else None
+        with closing(decode(video, looking.fit if looking else None)) as events:
+            seen_now, heard_now, problems = _read(events, looking, None if heard else transcriber, progress, done)
+        seen, heard = seen or seen_now, heard or heard_now
+    found, roll = heard.found, roll_call(heard.hearing.words, claims, cohort)
+    return Facts(
+        seconds=_seconds(heard, seen),
+        problems=problems,
+        has_picture=bool(found and found.video),
+        sight=Sight(seen.frames, detector.model, detector.rule) if detector and seen else Sight(),
+        hearing=heard.hearing,
+        shares=roll.shares,
+        spoken=tuple(spoken),
+        strays=roll.strays,
+    )
+
+
+def _read(
+    events: Iterator[Event],
+    detector: Detector | None,
+    transcriber: Transcriber | None,
+    progress: Progress,
+    done: Done,
+) -> tuple[Seen, Heard, tuple[str, ...]]:
+    """Listen and look as the bytes come; and the codes of what was wrong with them.
+
+    What was found in a video that could be read is kept at once. Of one that could not, nothing is known for good: it
+    may have been a lack of memory.
+    """
+
+    def listened(found: Probe | None, pieces: Sequence[Samples], whole: bool) -> Heard:
+        hearing = hear(pieces, transcriber, lambda share: progress("transcribe", share))
+        heard = Heard(found, hearing, sum(map(len, pieces)) / RATE)
+        if transcriber and whole:
+            done.keep(transcribing(transcriber), heard)
+        return heard
+
+    with ThreadPoolExecutor(1) as pool:
         found, pieces, problems, rest = _heard_first(events)
-        heard = pool.submit(hear, pieces, transcriber, lambda done: progress("transcribe", done))
+        heard = pool.submit(listened, found, pieces, not problems)
         frames = []
         for event in rest:
             if isinstance(event, Picture) and detector:
@@ -70,16 +118,10 @@ def examine(
             elif isinstance(event, Problem):
                 problems.append(event.code)
         progress("detect", 1.0)
-        hearing = heard.result()
-    return Facts(
-        seconds=_seconds(found, pieces, frames),
-        problems=tuple(problems),
-        has_picture=bool(found and found.video),
-        sight=Sight(tuple(frames), detector.model, detector.rule) if detector else Sight(),
-        hearing=hearing,
-        shares=match(hearing.words, claims, cohort),
-        spoken=tuple(spoken),
-    )
+        seen = Seen(found, tuple(frames))
+        if detector and not problems:
+            done.keep(detecting(detector), seen)
+        return seen, heard.result(), tuple(problems)
 
 
 def _heard_first(events: Iterator[Event]) -> tuple[Probe | None, list[Samples], list[str], Iterator[Event]]:
@@ -100,8 +142,8 @@ def _heard_first(events: Iterator[Event]) -> tuple[Probe | None, list[Samples], 
     return found, pieces, problems, iter(())
 
 
-def _seconds(found: Probe | None, pieces: Sequence[Samples], frames: Sequence[Frame]) -> float:
+def _seconds(heard: Heard, seen: Seen | None) -> float:
     """How long the video is: what it says of itself, or what was met of one that does not say."""
-    if found and found.seconds:
-        return found.seconds
-    return max(sum(map(len, pieces)) / RATE, frames[-1].time if frames else 0.0)
+    if heard.found and heard.found.seconds:
+        return heard.found.seconds
+    return max(heard.seconds, seen.frames[-1].time if seen and seen.frames else 0.0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.verdict import Claim, ShareMatch, Word
-from shared.evidence.names import match
+from shared.evidence.names import match, roll_call
 
 SITE = [
     Claim(name, order=str(1040 + at))
@@ -122,6 +122,33 @@ def test_seven_names_of_which_one_belongs_to_another_order() -> None:
     )  # fmt: skip
 
 
+def test_a_name_too_many_and_a_name_said_twice() -> None:
+    said = "Ahmed Benali, Khadija Mansouri, Mamadou Diallo, Omar Farouk Bello, Khadija Mansouri"
+    roll = roll_call(spoken(f"This is for {said}"), SEVEN[:3], SITE)
+    assert {share.heard for share in roll.shares} == {"heard"}
+    assert [(stray.kind, stray.name, stray.order) for stray in roll.strays] == [
+        ("extra", "Mamadou Diallo", "1048"), ("repeated", "Khadija Mansouri", "1041"),
+    ]  # fmt: skip
+    assert [stray.said for stray in roll.strays] == ["Mamadou Diallo,", "Khadija Mansouri"]
+
+
+def test_each_name_once_leaves_no_stray() -> None:
+    roll = roll_call(spoken(CARRIERS[0].format(", ".join(claim.name for claim in SEVEN))), SEVEN, SITE)
+    assert roll.strays == ()
+
+
+def test_who_was_said_instead_is_no_stray() -> None:
+    roll = roll_call(spoken("for Mamadou Diallo"), SITE[:1], SITE)
+    assert roll.shares[0].which == "Mamadou Diallo"
+    assert roll.strays == ()
+
+
+@pytest.mark.parametrize("said", [SITE[0].name, SITE[1].name, "Ahmed Belkacem", "Ahmed", "nobody at all"])
+def test_what_is_heard_is_beyond_what_it_needs_and_nothing_else_is(said: str) -> None:
+    roll = roll_call(spoken(CARRIERS[0].format(said)), SITE[:1], SITE)
+    assert (roll.shares[0].heard == "heard") == (roll.margins[0] >= 0) == (said == SITE[0].name)
+
+
 def test_an_unclear_name_counts_between_its_neighbours_only() -> None:
     """Heard as a recogniser really wrote it; alone it would leave a doubt."""
     mumbled = "cottage of Mansari,"
@@ -189,11 +216,13 @@ SPEECH = (
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(SPEECH.split()), max_size=40))
 def test_unrelated_speech_names_nobody(words: list[str]) -> None:
     assert {share.heard for share in heard(" ".join(words), SITE)} <= {"not_heard", "unclear"}
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.lists(st.text(max_size=15), max_size=4))
 def test_any_words_and_any_names_get_an_answer(text: str, claimed: list[str]) -> None:
     shares = heard(text, [Claim(name) for name in claimed], [Claim(name) for name in claimed[::-1]])
