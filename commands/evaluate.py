@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from commands.trials import enhancement, fingerprints, redaction
 from models_tflite.evaluate import SceneEvaluation, Share, Truth
 from models_tflite.loader import load_detector
 from models_tflite.manifest import manifest, sensitive
@@ -26,6 +27,8 @@ from shared.errors import QurbaniError
 from shared.evidence.scene import Detector
 
 app = typer.Typer(help="How good the models are, on labelled examples.", no_args_is_help=True)
+for trial in (redaction, enhancement, fingerprints):
+    app.command()(trial)
 
 
 @app.callback()

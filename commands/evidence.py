@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from commands.copies import enhance, redact
 from commands.evaluate import app as evaluate
 from models_tflite.loader import load_detector, load_transcriber
 from models_tflite.store import Store
@@ -36,6 +37,8 @@ from shared.evidence.stages import Stages
 
 app = typer.Typer(help="Check a video, or run one stage of the check alone.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
+app.command()(redact)
+app.command()(enhance)
 
 EXIT = {"authentic": 0, "review": 3, "rejected": 4}
 
