@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from commands.evaluate_names import names
 from commands.trials import enhancement, fingerprints, redaction
 from models_tflite.evaluate import SceneEvaluation, Share, Truth
 from models_tflite.loader import load_detector
@@ -36,6 +37,7 @@ def evaluate() -> None:
     """How good the models are, on labelled examples."""
 
 
+app.command()(names)
 
 
 @app.command()
