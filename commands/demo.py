@@ -25,7 +25,7 @@ Once = Annotated[bool, typer.Option("--once", help="End after the story; exit 0 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the checks as JSON, for a machine to read.")]
 Media = Annotated[
     Path | None,
-    typer.Option(envvar="QURBANI_MEDIA", file_okay=False, help="A folder with clips. Without: the demo makes some."),
+    typer.Option(envvar="QURBANI_MEDIA", file_okay=False, help="A folder with clips. Without: the demo films its own."),
 ]
 
 app = typer.Typer()

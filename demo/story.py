@@ -17,8 +17,9 @@ from uuid import UUID
 import httpx
 import msgspec
 
-from demo import clips, probe
+from demo import probe
 from demo.answers import wait_for
+from demo.clips import make
 from demo.desk import Admin, Donor, Person
 from demo.mailbox import Mailbox, serve_mailbox
 from demo.process import Process, command
@@ -51,9 +52,12 @@ class Take(msgspec.Struct, frozen=True):
 
 TAKES = (
     Take("a good one", "authentic_ahmed_benali.mp4", "authentic"),
-    Take("no knife in it", "no_knife_ahmed_benali.mp4", "rejected", "no_knife"),
+    Take("no knife in it", "no_knife_ahmed_benali.mp4", "review", "knife_unsure"),
     Take("another name said", "wrong_name_khadija_mansouri.mp4", "rejected", "name_not_said"),
 )
+
+OURS = (TAKES[0], Take("no knife in it", "no_knife_ahmed_benali.mp4", "rejected", "no_knife"), TAKES[2])
+"""The same with clips of our own. In those that are given, a hand holds something that might be one."""
 
 DONORS = (
     ("Amina Benali", "amina@donors.example", "fr"),
@@ -173,7 +177,11 @@ class Story:
             "QURBANI_SYNC_RETRY_MAX_S": "3",
         }
         models = msgspec.json.decode(command("models", "list", "--json", environ=environ))
-        self._can_see = any(_looks(model) for model in models)
+        looking = [model for model in models if model["kind"] == "detector" and model["path"]]
+        self._has_best_eyes = any(not model["by_name_only"] for model in looking)
+        if not self._has_best_eyes:
+            # What comes with the code is believed only where somebody asks for it: here we do.
+            environ["QURBANI_DETECTOR"] = looking[0]["name"]
         code = self.admin.enrolment_code(self.site)
         command("edge", "enrol", "--hub", hub, "--code", code, "--name", "box-1", environ=environ)
         self.box = self._cast.enter_context(Process("edge", "serve", environ=environ, log=self._folder / "box.log"))
@@ -189,10 +197,12 @@ class Story:
     def record_while_offline(self) -> None:
         self._say("The link is cut; three sacrifices are recorded")
         self.link.cut()
-        self.takes = [self._playable(take, seed) for seed, take in enumerate(TAKES)]
-        recorded = [self.tablet.record(tag, clip) for tag, (_, clip) in zip(self.tags, self.takes, strict=True)]
+        given = self._has_best_eyes and self._media is not None
+        self.takes = TAKES if given else OURS
+        clips = [self._clip(take.clip, seed) for seed, take in enumerate(self.takes)]
+        recorded = [self.tablet.record(tag, clip) for tag, clip in zip(self.tags, clips, strict=True)]
         self.sacrifices: list[UUID] = recorded
-        for id, (take, _) in zip(recorded, self.takes, strict=True):
+        for id, take in zip(recorded, self.takes, strict=True):
             verdict = self.tablet.verdict(id)
             self._check(f"verdict on the box, offline: {take.about}", take.outcome, verdict["outcome"])
             if take.reason:
@@ -246,15 +256,11 @@ class Story:
 
     # What the acts stand on
 
-    def _playable(self, take: Take, seed: int) -> tuple[Take, Path]:
-        """The take with its clip.
-
-        Without a clip or a model to look at it we make one ourselves. It shows no sacrifice: it is honestly ``review``.
-        """
-        if self._can_see and self._media and (self._media / take.clip).exists():
-            return take, self._media / take.clip
-        made = clips.make(self._folder / take.clip, seed=seed)
-        return Take(take.about, take.clip, "review"), made
+    def _clip(self, name: str, seed: int) -> Path:
+        """The given clip of that name where there are good eyes for it, else one that we make ourselves."""
+        if self._has_best_eyes and self._media and (self._media / name).exists():
+            return self._media / name
+        return make(self._folder, name, seed)
 
     def _closing(self, one: P) -> P:
         """Somebody whose connections are closed when the story is over."""
@@ -263,7 +269,7 @@ class Story:
 
     def _proven(self) -> list[tuple[Donor, dict[str, Any]]]:
         told = zip(self.donors, self.orders, self.takes, strict=True)
-        return [(donor, order) for donor, order, (take, _) in told if take.outcome == "authentic"]
+        return [(donor, order) for donor, order, take in told if take.outcome == "authentic"]
 
     def _is_all_home(self) -> bool:
         sync = self.tablet.status()["sync"]
@@ -272,7 +278,3 @@ class Story:
     def _count(self, table: str, where: str = "true") -> int:
         return probe.count(self._room, table, where)
 
-
-def _looks(model: dict[str, Any]) -> bool:
-    """Whether the box will use this model to look with, unasked."""
-    return model["kind"] == "detector" and bool(model["path"]) and not model["by_name_only"]
