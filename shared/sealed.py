@@ -328,6 +328,20 @@ class SealedReader(io.RawIOBase):
         return self._plain[:size]
 
 
+def seal(plain: Bytes, recipients: Sequence[SealKey]) -> bytes:
+    """A small blob at once."""
+    sealed = io.BytesIO()
+    sealer = Sealer.begin(sealed.write, recipients)
+    sealer.write(plain)
+    sealer.finish()
+    return sealed.getvalue()
+
+
+def unseal(sealed: bytes, key: UnsealKey) -> bytes:
+    """What :func:`seal` sealed. Raises ``damaged`` or ``wrong_key``."""
+    return SealedReader(io.BytesIO(sealed), key).read()
+
+
 class _Cipher:
     """Seals and opens the segments of one blob."""
 

@@ -4,13 +4,18 @@ The code is 80 random bits in Crockford's base 32 (https://www.crockford.com/bas
 read out over the phone. The proof binds it to the box's keys: who overhears it cannot put other keys in their
 place, and a request whose answer was lost can be sent again. The hub answers a used code as it did before
 when the keys are the same, and with ``bad_code`` otherwise.
+
+A box that finds another one under its name asks for a name of its own (:func:`renew`). It has shown by its
+token who it was; the proof shows that the new key is its own.
 """
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from shared.crypto import SealKey, SigningKey, VerifyKey
 from shared.errors import QurbaniError
-from sync.messages import Enrol
+from sync.messages import Enrol, Renew
 from sync.ops import encode
 
 CODE_BYTES = 10
@@ -19,6 +24,7 @@ MAX_NAME = 100
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 _SIGNED = b"qurbani/enrol/1\0"
+_RENEWED = b"qurbani/renew/1\0"
 
 
 def new_code(entropy: bytes) -> str:
@@ -55,6 +61,19 @@ def check(message: Enrol) -> None:
         raise QurbaniError("bad_input", f"a name has 1 to {MAX_NAME} characters", field="name")
     SealKey(message.seal_key)
     VerifyKey(message.sign_key).verify(message.proof, _bound(code, message.sign_key, message.seal_key, message.name))
+
+
+def renew(node: UUID, seq: int, digest: bytes, sign: SigningKey, seal: SealKey) -> Renew:
+    """What a box sends that must go by another name from op ``seq`` on, whose hash is ``digest``."""
+    proof = sign.sign(_RENEWED + encode([node, sign.public.raw, seal.raw]))
+    return Renew(node, seq, digest, sign.public.raw, seal.raw, proof)
+
+
+def check_renewal(message: Renew) -> None:
+    """Return when the sender of ``message`` holds the key that it shows. Raises ``bad_input`` or ``bad_signature``."""
+    SealKey(message.seal_key)
+    bound = encode([message.node, message.sign_key, message.seal_key])
+    VerifyKey(message.sign_key).verify(message.proof, _RENEWED + bound)
 
 
 def _bound(code: str, sign: bytes, seal: bytes, name: str) -> bytes:

@@ -14,6 +14,11 @@ for each site and take the number from it in the writing transaction::
 The row stays locked until that transaction ends, so whoever takes the next number commits later. Take it
 late in the transaction, and for several sites in the order of their ids, to keep the lock short and free
 of deadlocks. The page itself is one SELECT, ``WHERE site_id = :site AND cursor > :since ORDER BY cursor``.
+
+A hub that was put back to an old state allots the same cursors again, to other changes. So each cursor has a
+**mark**, random bytes that are drawn when it is allotted and kept for good, and a box says both. Where the hub
+has no such place, the box reads everything from the start, keeps what it has until it has read to the end, and
+then takes away what it did not meet.
 """
 
 from __future__ import annotations
@@ -35,12 +40,20 @@ PAGE_BYTES = 512 << 10
 Records = Mapping[tuple[str, UUID], Mapping[str, Any]]
 
 
+MARK_BYTES = 8
+
+
 class Page(msgspec.Struct, frozen=True):
-    """The next changes, where to read on, and whether there is more there already."""
+    """The next changes, where to read on, and whether there is more there already.
+
+    ``mark`` names the place at ``cursor``; ``again`` says that this is the first page of a whole reading.
+    """
 
     changes: list[Change]
     cursor: int
     more: bool
+    mark: bytes = b""
+    again: bool = False
 
 
 def page(since: int, rows: Iterable[Change], *, max_rows: int = PAGE_ROWS, max_bytes: int = PAGE_BYTES) -> Page:

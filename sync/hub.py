@@ -13,8 +13,8 @@ import msgspec
 
 from shared.crypto import VerifyKey
 from shared.errors import QurbaniError
-from sync import hlc
-from sync.messages import Exchange, from_wire
+from sync import enrolment, hlc
+from sync.messages import Exchange, Renew, from_wire
 from sync.ops import VERSION, Batch, Op, verify
 
 
@@ -67,3 +67,16 @@ def accept(batch: Batch, key: VerifyKey, *, acked: int, held: bytes, stamp: int,
         stamp = hlc.admit(stamp, op.hlc, now_ms)
         fresh.append(Fresh(op, digest, stamp))
     return fresh
+
+
+def check_renewal(message: Renew, node: UUID, *, acked: int, held: bytes) -> None:
+    """Return when ``node`` needs another identity: the hub holds ops of it that this box has not written.
+
+    ``held`` is the hash that the hub holds at the last common op, ``acked`` its newest. Raises ``forbidden``,
+    ``conflict`` where there is no fork, and what :func:`sync.enrolment.check_renewal` raises.
+    """
+    enrolment.check_renewal(message)
+    if message.node != node:
+        raise QurbaniError("forbidden", "a box speaks for itself only")
+    if acked <= message.seq or held != message.hash:
+        raise QurbaniError("conflict", "the hub holds no other history of this box")

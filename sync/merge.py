@@ -26,7 +26,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared.domain.fields import FIELDS, LATTICES, Policy
+from shared.domain.fields import CLAIM, CLAIMS, FIELDS, LATTICES, VALUES, Policy
 from shared.errors import QurbaniError
 from sync.ops import HUB, MAX_PATCH_BYTES, Op, encode
 
@@ -74,6 +74,25 @@ def merge(record: Record, op: Op, stamp: int | None = None) -> Merged:
     as :func:`check` does, and then nothing of the op holds.
     """
     check(op)
+    return _take(record, op, stamp)
+
+
+def claims(op: Op) -> list[Op]:
+    """What ``op`` claims for its record: writes of the records that keep who claimed a thing (``CLAIMS``)."""
+    found = []
+    for field, value in op.patch.items():
+        kind = CLAIMS.get((op.entity, field))
+        if kind is not None and _is_id(value):
+            found.append(Op(op.node, op.seq, op.hlc, kind, UUID(value), {"by": str(op.key)}, op.actor, op.prev))
+    return found
+
+
+def merge_claim(record: Record, claim: Op, stamp: int) -> Merged:
+    """The claims of one thing after a further one, of :func:`claims`."""
+    return _take(record, claim, stamp)
+
+
+def _take(record: Record, op: Op, stamp: int | None) -> Merged:
     after, changed, conflicts = dict(record), [], []
     for field, value in op.patch.items():
         cell = Cell(_value(op.entity, field, value), op.hlc if stamp is None else stamp, op.node)
@@ -129,7 +148,23 @@ def _complaint(op: Op, field: str, value: Any) -> str:
         return f"cannot be {value!r}"
     if policy == "set_union" and not isinstance(value, list):
         return "is a list"
+    if (op.entity, field) in VALUES:
+        try:
+            msgspec.convert(value, VALUES[op.entity, field], strict=True)
+        except msgspec.ValidationError as error:
+            return f"is not what it has to be: {error}"
     return "" if _plain(value) else "holds what JSON and every database cannot"
+
+
+def _is_id(value: Any) -> bool:
+    try:
+        return bool(str(UUID(value)) == value)
+    except (TypeError, ValueError, AttributeError):
+        return False
+
+
+def _policy(entity: str, field: str) -> Policy:
+    return CLAIM[field] if entity in CLAIMS.values() else FIELDS[entity][field]
 
 
 def _plain(value: Any, depth: int = 0) -> bool:
@@ -157,11 +192,11 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def _value(entity: str, field: str, value: Any) -> Any:
-    return _union(value) if FIELDS[entity][field] == "set_union" else value
+    return _union(value) if _policy(entity, field) == "set_union" else value
 
 
 def _join(entity: str, field: str, a: Cell, b: Cell) -> Cell:
-    policy = FIELDS[entity][field]
+    policy = _policy(entity, field)
     if policy == "lattice":
         rank = LATTICES[entity, field].rank
         # The furthest state; of two equal ones the earlier, which tells when it was reached.

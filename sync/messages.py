@@ -13,6 +13,7 @@ from sync.ops import Batch, encode
 
 MEDIA_TYPE = "application/vnd.qurbani.sync"
 ENROL, TOKEN, EXCHANGE, BLOBS = "/sync/v1/enrol", "/sync/v1/token", "/sync/v1/exchange", "/sync/v1/blobs"
+DIGEST, RENEW = "/sync/v1/digest", "/sync/v1/renew"
 
 MAX_MESSAGE_BYTES = 4 << 20
 """The largest message, compressed or not. Nothing larger is unpacked, whatever it claims to be."""
@@ -40,6 +41,21 @@ class Enrolled(msgspec.Struct, frozen=True):
     hub_seal_key: bytes
 
 
+class Renew(msgspec.Struct, frozen=True):
+    """A box that shares its identity asks for one of its own: another box goes by it, or its disk was put back.
+
+    ``seq`` is the last op that box and hub have in common (0: none) and ``hash`` its hash. ``sign_key`` and
+    ``seal_key`` are new, ``proof`` shows that the box holds the first of them (see :mod:`sync.enrolment`).
+    """
+
+    node: UUID
+    seq: int
+    hash: bytes
+    sign_key: bytes
+    seal_key: bytes
+    proof: bytes
+
+
 class Change(msgspec.Struct, frozen=True, array_like=True):
     """One record of the site feed at ``cursor``. ``fields`` is None where the record is gone (a tombstone)."""
 
@@ -58,11 +74,17 @@ class Parked(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Exchange(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One round trip: the next ops (if any) and how far the box has read the site feed."""
+    """One round trip: the next ops (if any) and how far the box has read the site feed.
+
+    ``mark`` is what the hub called the place at ``cursor``. ``check`` asks for the hub's digest also where
+    there is no news.
+    """
 
     node: UUID
     cursor: int
     batch: Batch | None = None
+    mark: bytes = b""
+    check: bool = False
     version: int = 1  # what an absent version means, for ever; later versions write theirs
     features: tuple[str, ...] = ()
 
@@ -70,8 +92,12 @@ class Exchange(msgspec.Struct, frozen=True, omit_defaults=True):
 class Exchanged(msgspec.Struct, frozen=True, omit_defaults=True):
     """The hub's answer.
 
-    ``acked`` is the highest contiguous ``seq`` it holds durably. ``time_ms`` is its clock. ``cursor`` is
-    where the box should read on; ``more`` says that there is more to read already.
+    ``acked`` is the highest contiguous ``seq`` it holds durably, ``hash`` the hash of that op. ``time_ms`` is
+    its clock. ``cursor`` is where the box should read on, and ``mark`` the name of that place; ``more`` says
+    that there is more to read already. ``again``: the hub does not know the box's place, and this page is the
+    first of a whole reading. ``digest`` is the root of all that the feed holds at ``cursor`` (:mod:`sync.digest`),
+    and with it ``parked`` holds every op of the box that is parked, not only those of the batch. ``revoked``:
+    the box was shut out; what it sends is kept aside, and it is told nothing.
     """
 
     acked: int
@@ -82,6 +108,47 @@ class Exchanged(msgspec.Struct, frozen=True, omit_defaults=True):
     parked: list[Parked] = []
     version: int = 1
     features: tuple[str, ...] = ()
+    hash: bytes = b""
+    mark: bytes = b""
+    again: bool = False
+    digest: bytes = b""
+    revoked: bool = False
+
+
+class Ask(msgspec.Struct, frozen=True, array_like=True):
+    """What the box has under ``prefix`` comes to ``hash``."""
+
+    prefix: str
+    hash: bytes
+
+
+class Bucket(msgspec.Struct, frozen=True, array_like=True):
+    """What the hub has under ``prefix``, where that is something else: sixteen hashes, or all of its records."""
+
+    prefix: str
+    hashes: list[bytes] | None
+    records: list[Change] | None
+
+
+class Compare(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where do we differ? ``asks`` is about the feed as of the place (``cursor``, ``mark``), ``seqs`` about ops."""
+
+    node: UUID
+    cursor: int = 0
+    mark: bytes = b""
+    asks: list[Ask] = []
+    seqs: list[int] = []
+
+
+class Compared(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``moved``: the feed has gone on, read it first. Else ``buckets`` answers the first asks, as many as fit:
+    those that differ; ``answered`` says how many. ``hashes`` are those of the ops at ``seqs``, empty for an op
+    that the hub does not hold."""
+
+    moved: bool = False
+    answered: int = 0
+    buckets: list[Bucket] = []
+    hashes: list[bytes] = []
 
 
 def to_wire(message: msgspec.Struct) -> bytes:

@@ -3,6 +3,9 @@
 Records come before videos: a session first exchanges everything that either side lacks, and while a video
 travels, it exchanges again between two pieces as soon as there is news. What the hub acknowledges is in the
 store before the next call, so a session can be cut anywhere and is simply run again.
+
+After each exchange that brought news, and now and then without, box and hub compare what they hold; what differs
+is found and mended (:mod:`sync.digest`).
 """
 
 from __future__ import annotations
@@ -17,14 +20,20 @@ from shared.crypto import SigningKey, VerifyKey
 from shared.errors import QurbaniError
 from shared.ids import NewId
 from shared.tus.client import Pace, TusAnswer, TusRequest, Uploading, upload
-from sync import feed, tokens
+from sync import digest, enrolment, feed, tokens
 from sync.calls import Call, Reply, Steps, refusal
 from sync.messages import (
     BLOBS,
+    DIGEST,
     ENROL,
     EXCHANGE,
     MEDIA_TYPE,
+    RENEW,
     TOKEN,
+    Ask,
+    Change,
+    Compare,
+    Compared,
     Enrol,
     Enrolled,
     Exchange,
@@ -42,6 +51,10 @@ POLL_MS = 30_000
 """While a video travels, the hub is asked for news at least this often."""
 CALL_S = 4.0
 """How long a call should take: as much is sent at once as the line bears in this time."""
+CHECK_MS = 600_000
+"""The hub's digest is asked for at least this often; with news it comes unasked."""
+PROBES = 16
+"""Ops that are compared in one message when the last common one is looked for."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -75,8 +88,10 @@ class Session:
         self._token_until_ms = 0
         self._hub_ahead_ms: int | None = None
         self._exchanged_ms = 0
+        self._checked_ms: int | None = None
+        self._differs = False
         self._ops = Pace(low=250, high=MAX_BATCH_OPS, aim_s=CALL_S)
-        self._bytes = Pace(aim_s=CALL_S)
+        self._bytes = Pace(low=8 << 10, aim_s=CALL_S)
         self._uploads: dict[str, tuple[Uploading, TusRequest]] = {}
 
     def run(self) -> Steps[dict[str, QurbaniError]]:
@@ -86,66 +101,158 @@ class Session:
         """
         yield from self.exchange()
         refused: dict[str, QurbaniError] = {}
+        has_sent = False
         while blob := self._most_wanted(refused):
             try:
-                yield from self._send_piece(blob)
+                has_sent |= yield from self._send_piece(blob)
             except QurbaniError as error:
                 if not _is_about_the_blob(error):
                     raise
                 refused[blob.blob_id] = error
             yield from self._keep_up()
+        if has_sent:  # their receipts are in the feed
+            yield from self.exchange()
         return refused
 
     # Records
 
     def exchange(self) -> Steps[None]:
-        """Hand over all ops and read the site feed to its end.
+        """Hand over all ops, read the site feed to its end, and mend what differs from the hub's.
 
-        Raises the hub's error, and ``fork`` when the hub holds ops that this box has not written: its disk was
-        put back to an old state, or another box goes by its name.
+        Where another box goes by the same name, or this one's disk was put back, it takes a name of its own and
+        goes on. Raises the hub's error, and ``revoked`` when everything has been handed over and the hub wants
+        no more of it.
         """
-        acked, more = self._store.position().acked, True
-        while more or acked < self._store.position().head:
-            acked, more = yield from self._round_trip(acked)
+        more = True
+        while more or self._is_ahead():
+            try:
+                more = yield from self._round_trip()
+            except QurbaniError as error:
+                if error.code != "fork":
+                    raise
+                yield from self._renew(error)
         self._exchanged_ms = self._now_ms()
+        if self._differs:
+            yield from self._reconcile()
 
-    def _round_trip(self, acked: int) -> Steps[tuple[int, bool]]:
+    def _round_trip(self) -> Steps[bool]:
+        """One exchange; whether there is more to read."""
         at = self._store.position()
-        batch = self._store.batch(acked, self._ops.chunk, MAX_BATCH_BYTES) if acked < at.head else None
-        body = to_wire(Exchange(at.node, at.cursor, batch))
+        batch = self._store.batch(at.acked, self._ops.chunk, MAX_BATCH_BYTES) if at.acked < at.head else None
+        check = self._checked_ms is None or self._now_ms() - self._checked_ms >= CHECK_MS
+        body = to_wire(Exchange(at.node, at.cursor, batch, at.mark, check))
         call = Call("POST", EXCHANGE, {"content-type": MEDIA_TYPE}, body)
         reply = yield from self._paced(call, self._ops, len(batch.lines) if batch else 0)
         error = refusal(reply)
-        if error and error.code == "gap" and error.facts.get("acked") in range(acked):
+        if error and error.code == "gap" and error.facts.get("acked") in range(at.acked):
             # The hub has lost what it had acknowledged, as after a restored backup. The box has it still.
-            return error.facts["acked"], True
+            self._store.acknowledge(error.facts["acked"], [])
+            return True
         answer = _message(reply, Exchanged)
-        _check(at, answer)
+        self._check(at, answer)
         if batch and answer.acked < batch.first:
             raise QurbaniError("unavailable", "the hub took none of the ops")
         self._take_in(at, answer)
-        return answer.acked, answer.more
+        if answer.revoked and not self._is_ahead():
+            raise QurbaniError("revoked")
+        return answer.more
+
+    def _check(self, at: Position, answer: Exchanged) -> None:
+        if answer.version != VERSION:
+            raise QurbaniError("bad_version", f"the hub answers in version {answer.version}")
+        if answer.acked > at.head:
+            raise QurbaniError("fork", f"the hub holds {answer.acked} ops of this box, which has {at.head}")
+        if answer.hash and answer.hash != self._store.hash_at(answer.acked):
+            raise QurbaniError("fork", f"the hub holds another op {answer.acked} of this box")
+        since = 0 if answer.again else at.cursor
+        feed.check(since, answer.feed, answer.cursor)
+        if answer.more and answer.cursor == since:
+            raise QurbaniError("bad_answer", "the site feed has more, but does not move on")
 
     def _take_in(self, at: Position, answer: Exchanged) -> None:
         self._learn_time(answer.time_ms)
         self._store.heard(answer.time_ms)
-        if answer.acked > at.acked or answer.parked:
-            self._store.acknowledge(answer.acked, answer.parked)
-        if answer.cursor > at.cursor:
-            self._store.apply(answer.feed, answer.cursor)
+        if answer.acked != at.acked or answer.parked or answer.digest:
+            self._store.acknowledge(answer.acked, answer.parked, whole=bool(answer.digest))
+        page = feed.Page(answer.feed, answer.cursor, answer.more, answer.mark, answer.again)
+        if (page.cursor, page.mark) != (at.cursor, at.mark) or page.again or answer.digest:
+            self._store.apply(page)
+        if answer.digest and not answer.more:
+            self._checked_ms = self._now_ms()
+            self._differs = answer.digest != digest.Tree(self._store.records()).hash()
+
+    def _is_ahead(self) -> bool:
+        at = self._store.position()
+        return at.head > at.acked
 
     def _keep_up(self) -> Steps[None]:
-        at = self._store.position()
-        if at.head > at.acked or self._now_ms() - self._exchanged_ms >= POLL_MS:
+        if self._is_ahead() or self._now_ms() - self._exchanged_ms >= POLL_MS:
             yield from self.exchange()
+
+    # Differences
+
+    def _reconcile(self) -> Steps[None]:
+        """Find the records that differ from the hub's, and take the hub's. The next exchange shows if that was all."""
+        self._differs, self._checked_ms = False, None
+        at, tree = self._store.position(), digest.Tree(self._store.records())
+        asks, repairs = [Ask("", tree.hash())], list[Change]()
+        while asks:
+            about = asks[: digest.MAX_ASKS]
+            answer = yield from self._compare(Compare(at.node, at.cursor, at.mark, about))
+            if answer.moved:
+                return
+            if not 0 < answer.answered <= len(about):
+                raise QurbaniError("bad_answer", "the hub compares nothing")
+            further, found = digest.narrow(tree, answer.buckets)
+            asks = asks[answer.answered:] + further
+            repairs += found
+        if repairs:
+            self._store.repair(repairs)
+
+    def _renew(self, fork: QurbaniError) -> Steps[None]:
+        """Take a name of one's own; what the hub does not have under the old one goes on under it.
+
+        Raises ``fork`` where the hub knows of none.
+        """
+        at = self._store.position()
+        common = yield from self._common(at)
+        heir = self._store.heir()
+        message = enrolment.renew(at.node, common, self._store.hash_at(common), heir.sign, heir.seal)
+        reply = yield from self._call(Call("POST", RENEW, {"content-type": MEDIA_TYPE}, to_wire(message)))
+        refused = refusal(reply)
+        if refused and refused.code == "conflict":
+            raise fork
+        answer = _message(reply, Enrolled)
+        self._store.take_over(answer.node, common)
+        self._identity = Identity(answer.node, heir.sign, self._identity.hub)
+        self._token, self._checked_ms = "", None
+        self._uploads.clear()
+
+    def _common(self, at: Position) -> Steps[int]:
+        """The last op that box and hub have in common. As each hash covers the ops before, a search finds it."""
+        low, high = 0, at.head
+        while low < high:
+            step = -(-(high - low) // PROBES)
+            seqs = [*range(low + step, high, step), high]
+            theirs = (yield from self._compare(Compare(at.node, seqs=seqs))).hashes
+            if len(theirs) != len(seqs):
+                raise QurbaniError("bad_answer", "the hub does not answer for each op")
+            same = [seq for seq, found in zip(seqs, theirs, strict=True) if found == self._store.hash_at(seq)]
+            low = max(same, default=low)
+            high = min((seq for seq in seqs if seq > low), default=low + 1) - 1
+        return low
+
+    def _compare(self, message: Compare) -> Steps[Compared]:
+        reply = yield from self._call(Call("POST", DIGEST, {"content-type": MEDIA_TYPE}, to_wire(message)))
+        return _message(reply, Compared)
 
     # Blobs
 
     def _most_wanted(self, refused: Container[str]) -> Outgoing | None:
         return next((blob for blob in self._store.outgoing() if blob.blob_id not in refused), None)
 
-    def _send_piece(self, blob: Outgoing) -> Steps[None]:
-        """One call of the blob's upload; the first one creates it or finds it where it stands."""
+    def _send_piece(self, blob: Outgoing) -> Steps[bool]:
+        """One call of the blob's upload; the first one creates it or finds it where it stands. Whether it is there."""
         # Taken out while the call is on its way: without a good answer, the hub is asked where it stands.
         known = self._uploads.pop(blob.blob_id, None)
         uploading, request = known or self._begin(blob)
@@ -155,8 +262,9 @@ class Session:
             following = uploading.send(TusAnswer(reply.status, reply.headers, reply.body))
         except StopIteration:
             self._store.sent(blob.blob_id)
-        else:
-            self._uploads[blob.blob_id] = uploading, following
+            return True
+        self._uploads[blob.blob_id] = uploading, following
+        return False
 
     def _begin(self, blob: Outgoing) -> tuple[Uploading, TusRequest]:
         metadata = {"id": blob.blob_id, "sha256": blob.blob_id, "kind": blob.kind, "record": str(blob.record)}
@@ -182,24 +290,33 @@ class Session:
         yield from self._renew_token()
         reply = yield self._signed(call)
         if reply.status == 401:
-            self._token = ""
-            yield from self._renew_token()
+            if not self._is_late(refusal(reply)):
+                self._token = ""
+                yield from self._renew_token()
             reply = yield self._signed(call)
         return reply
 
     def _signed(self, call: Call) -> Call:
-        return msgspec.structs.replace(call, headers=call.headers | {"authorization": f"Bearer {self._token}"})
+        proof = tokens.possession(
+            self._identity.key, call.method, call.path, self._token, now_ms=self._hub_time_ms())
+        bearer = {"authorization": f"Bearer {self._token}", tokens.PROOF: proof}
+        return msgspec.structs.replace(call, headers=call.headers | bearer)
 
     def _renew_token(self) -> Steps[None]:
         if self._token and self._now_ms() < self._token_until_ms - TOKEN_MARGIN_MS:
             return
         began, reply = self._now_ms(), (yield self._token_call())
-        error = refusal(reply)
-        if error and error.code == "clock_skew" and isinstance(error.facts.get("time_ms"), int):
-            self._learn_time(error.facts["time_ms"])
+        if self._is_late(refusal(reply)):
             began, reply = self._now_ms(), (yield self._token_call())
         token = _token(reply)
         self._token, self._token_until_ms = token.access_token, began + token.expires_in * 1000
+
+    def _is_late(self, error: QurbaniError | None) -> bool:
+        """Whether only the time was wrong; from then on it is right."""
+        if error is None or error.code != "clock_skew" or not isinstance(error.facts.get("time_ms"), int):
+            return False
+        self._learn_time(error.facts["time_ms"])
+        return True
 
     def _token_call(self) -> Call:
         who = self._identity
@@ -235,16 +352,6 @@ class _Source:
 def _is_about_the_blob(error: QurbaniError) -> bool:
     """Whether the next blob may fare better. Bytes that are not what their name says are sent once a run."""
     return error.code == "checksum_mismatch" or not (error.retry or error.kind.status in {401, 403})
-
-
-def _check(at: Position, answer: Exchanged) -> None:
-    if answer.version != VERSION:
-        raise QurbaniError("bad_version", f"the hub answers in version {answer.version}")
-    if answer.acked > at.head:
-        raise QurbaniError("fork", f"the hub holds {answer.acked} ops of this box, which has {at.head}")
-    feed.check(at.cursor, answer.feed, answer.cursor)
-    if answer.more and answer.cursor == at.cursor:
-        raise QurbaniError("bad_answer", "the site feed has more, but does not move on")
 
 
 def _good(reply: Reply) -> Reply:

@@ -6,7 +6,9 @@ field that is not listed here is refused.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from shared.domain.machine import Machine
 from shared.domain.sacrifice import SACRIFICE
@@ -22,6 +24,15 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "opened": "write_once",  # a clock reading: {wall_ms, mono_ms, boot}
         "state": "lattice",
         "note": "last_writer",
+        "shares": "review",  # how many were named; one animal has one to seven
+    },
+    "skin": {
+        "animal_id": "write_once",
+        "sold": "review",  # to whom and for how much
+    },
+    "cash": {  # taken at the site
+        "reference": "write_once",  # of the order that it is for
+        "amount": "review",
     },
     "video": {
         "sacrifice_id": "write_once",
@@ -36,6 +47,10 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "video_id": "write_once",
         "outcome": "write_once",
         "body": "write_once",  # shared.domain.verdict.Verdict as plain data
+    },
+    "manifest": {
+        "video_id": "write_once",
+        "text": "write_once",  # the file as it was signed, see shared.evidence.manifest
     },
     # Written by the hub, drawn by boxes through the site feed.
     "site": {"name": "cloud_only", "timezone": "cloud_only", "languages": "cloud_only"},
@@ -53,8 +68,42 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "spellings": "cloud_only",
     },
     "executor": {"name": "cloud_only", "pin_hash": "cloud_only", "language": "cloud_only"},
-    "receipt": {"blob_id": "cloud_only", "body": "cloud_only", "signature": "cloud_only"},
+    "receipt": {  # see sync.receipts
+        "blob_id": "cloud_only",
+        "size": "cloud_only",
+        "durable_ms": "cloud_only",
+        "signature": "cloud_only",
+    },
 }
+
+
+
+class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An amount in the smallest unit of its currency."""
+
+    minor: Annotated[int, msgspec.Meta(ge=0)]
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+
+
+class Sold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    buyer: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    price: Money
+
+
+VALUES: dict[tuple[str, str], Any] = {
+    ("sacrifice", "shares"): Annotated[int, msgspec.Meta(ge=1, le=7)],
+    ("skin", "sold"): Sold,
+    ("cash", "amount"): Money,
+}
+"""What a value of these fields must be. None is ever overwritten by a later one: both stay, and a person decides."""
+
+CLAIMS: dict[tuple[str, str], str] = {("sacrifice", "animal_id"): "sacrificed", ("skin", "animal_id"): "skinned"}
+"""Fields that name something which only one record may name: an animal is sacrificed once, and has one skin.
+
+Whoever writes such a field claims what it names; the claims of one thing are merged like the field ``by`` of a record
+of this kind, so that a second one stays beside the first, and is a conflict.
+"""
+CLAIM: dict[str, Policy] = {"by": "write_once"}
 
 LATTICES: dict[tuple[str, str], Machine] = {("sacrifice", "state"): SACRIFICE}
 """The machine whose order of progress ranks each ``lattice`` field."""

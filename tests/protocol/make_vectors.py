@@ -5,24 +5,32 @@ They are part of the specification: a change in one of them is a change of the p
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from shared import sealed
 from shared.crypto import SigningKey, UnsealKey
-from sync import enrolment, hlc, tokens
+from sync import bundle, enrolment, hlc, receipts, tokens
+from sync.digest import Tree, answer
 from sync.merge import Cell, merge
-from sync.messages import Change, Enrolled, Exchange, Exchanged, Parked
+from sync.messages import Ask, Change, Compare, Compared, Enrolled, Exchange, Exchanged, Parked
 from sync.ops import GENESIS, HUB, Batch, Op, encode, op_hash, pack, sign_op
+from sync.ports import Outgoing, Position
+from tests.unit.sync.sticks import MemoryStick
 
 FOLDER = Path(__file__).with_name("vectors")
 
-SECRETS = {"box signs": bytes(range(32)), "box opens": bytes(range(32, 64)), "hub signs": bytes(range(64, 96))}
+SECRETS = {"box signs": bytes(range(32)), "box opens": bytes(range(32, 64)), "hub signs": bytes(range(64, 96)),
+           "hub opens": bytes(range(96, 128))}
 KEY, HUB_KEY = SigningKey(SECRETS["box signs"]), SigningKey(SECRETS["hub signs"])
-SEAL_KEY = UnsealKey(SECRETS["box opens"])
+SEAL_KEY, HUB_SEAL_KEY = UnsealKey(SECRETS["box opens"]), UnsealKey(SECRETS["hub opens"])
 NODE = UUID("0198f3c2-5e00-7abc-8def-0123456789ab")
 SITE = UUID("0198f3c2-0000-7000-8000-000000000517")
 SACRIFICE = UUID("0198f3c2-6000-7000-8000-000000000001")
@@ -60,7 +68,8 @@ def signed(*ops: Op) -> Batch:
 
 
 def keys() -> Any:
-    public = {"box signs": KEY.public, "box opens": SEAL_KEY.public, "hub signs": HUB_KEY.public}
+    public = {"box signs": KEY.public, "box opens": SEAL_KEY.public, "hub signs": HUB_KEY.public,
+              "hub opens": HUB_SEAL_KEY.public}
     return [{"name": name, "secret": secret, "public": public[name].raw, "id": public[name].id}
             for name, secret in SECRETS.items()]
 
@@ -92,6 +101,17 @@ def messages() -> Any:
         "the last two ops": Exchange(NODE, 7, signed(*chain()[3:])),
         "no news": Exchanged(5, NOW_MS, 41),
         "news": Exchanged(5, NOW_MS, 9, feed, more=True, parked=parked),
+        "nothing new, and how do we stand": Exchange(NODE, 41, mark=b"\x07" * 8, check=True),
+        "no news, and this is how": Exchanged(
+            5, NOW_MS, 41, hash=op_hash(chain()[-1]), mark=b"\x07" * 8, digest=Tree(told()).hash()),
+        "again from the start": Exchanged(5, NOW_MS, 9, feed, more=True, mark=b"\x01" * 8, again=True),
+        "shut out": Exchanged(5, NOW_MS, 41, revoked=True),
+        "where do we differ": Compare(NODE, 41, b"\x07" * 8, [Ask("", bytes(16))]),
+        "which ops do you hold": Compare(NODE, seqs=[1, 3, 9]),
+        "there": answer({name: Change(n, *name, fields) for n, (name, fields) in enumerate(told().items(), 1)},
+                        [Ask("", bytes(16)), Ask("0", bytes(16))]),
+        "those": Compared(hashes=[op_hash(chain()[0]), op_hash(chain()[2]), b""]),
+        "another name, please": enrolment.renew(NODE, 3, op_hash(chain()[2]), HUB_KEY, SEAL_KEY.public),
         "a box asks to join": enrolment.enrol("0008-1g81-860w-40j2", KEY, SEAL_KEY.public, "North gate"),
         "it has joined": Enrolled(NODE, SITE, HUB_KEY.public.raw, SEAL_KEY.public.raw),
     }
@@ -167,6 +187,29 @@ def enrolments() -> Any:
              "tidy": enrolment.tidy_code(enrolment.new_code(entropy))} for entropy in entropies]
 
 
+def told() -> dict[tuple[str, UUID], dict[str, Any]]:
+    """A site feed of twenty animals."""
+    return {("animal", UUID(int=n)): {"tag": f"{n:04}", "species": "sheep"} for n in range(20)}
+
+
+def digests() -> Any:
+    tree = Tree(told())
+    records = [[*name, fields] for name, fields in told().items()]
+    return [{"records": records, "hashes": {prefix: tree.hash(prefix) for prefix in ("", "0", "9", "c", "ff")}}]
+
+
+def given_receipts() -> Any:
+    blob_id = "0f" * 32
+    fields = receipts.sign(receipts.Receipt(blob_id, 1_048_576, NOW_MS), HUB_KEY)
+    return [{"key": receipts.key(blob_id), "fields": fields}]
+
+
+def possessions() -> Any:
+    """Proofs that whoever makes a call holds the box's key."""
+    call = {"method": "POST", "path": "/sync/v1/exchange", "token": "e30.e30.AAAA", "now_ms": NOW_MS}
+    return [{**call, "proof": tokens.possession(KEY, call["method"], call["path"], call["token"], now_ms=NOW_MS)}]
+
+
 def assertions() -> Any:
     aud = tokens.audience(HUB_KEY.public)
     proof = tokens.assertion(KEY, NODE, aud, now_ms=NOW_MS, jti=VIDEO)
@@ -174,10 +217,48 @@ def assertions() -> Any:
              "form": tokens.to_form(proof).decode()}]
 
 
+class Site(MemoryStick):
+    """A box with the ops of the other vectors and a small blob, and its stick."""
+
+    content = bytes(range(256)) * 10
+
+    def position(self) -> Position:
+        return Position(NODE, len(WRITES), acked=1, cursor=7)
+
+    def batch(self, after: int, max_ops: int, max_bytes: int) -> Batch | None:
+        return signed(*chain()[after:])
+
+    def outgoing(self) -> list[Outgoing]:
+        return [Outgoing(hashlib.sha256(self.content).hexdigest(), len(self.content), "original", VIDEO)]
+
+    def read_blob(self, blob_id: str, offset: int, size: int) -> bytes:
+        return self.content[offset : offset + size]
+
+
+def bundles() -> Any:
+    """One bundle of a box, file by file. Sealing is random: what was sealed once is kept, and still opens."""
+    path = FOLDER / "bundles.json"
+    old = json.loads(path.read_text("utf-8")) if path.exists() else {"letters": []}
+    sealed_before = {bytes.fromhex(each["plain"]): bytes.fromhex(each["sealed"]) for each in old["letters"]}
+    letters = []
+
+    def seal(body: bytes) -> bytes:
+        plain = zlib.decompress(body)
+        letter = sealed_before.get(plain) or sealed.seal(body, [HUB_SEAL_KEY.public])
+        letters.append({"plain": plain, "sealed": letter})
+        return letter
+
+    site, sender = Site(), bundle.Sender(NODE, KEY, HUB_SEAL_KEY.public, seal)
+    blobs = SimpleNamespace(read=site.read_blob)
+    bundle.export(sender, site, blobs, site, part_bytes=1000)  # type: ignore[arg-type]
+    return {"letters": letters, "files": dict(sorted(site.files.items()))}
+
+
 def vectors() -> dict[str, str]:
     """Every file of vectors, by its name."""
     made = {"keys": keys, "stamps": stamps, "ops": ops, "messages": messages, "refused": refused, "merges": merges,
-            "enrolments": enrolments, "assertions": assertions}
+            "enrolments": enrolments, "assertions": assertions, "digests": digests, "receipts": given_receipts,
+            "possessions": possessions, "bundles": bundles}
     return {f"{name}.json": json.dumps(_plain(make()), ensure_ascii=False, indent=1) + "\n"
             for name, make in made.items()}
 

@@ -10,7 +10,7 @@ import pytest
 
 from shared.domain.fields import Policy
 from shared.errors import TABLE
-from sync import backoff, calls, feed, hlc, merge, messages, ops, session, tokens
+from sync import backoff, calls, digest, feed, hlc, merge, messages, ops, session, tokens
 
 TEXT = (Path(__file__).parents[2] / "sync" / "PROTOCOL.md").read_text("utf-8")
 
@@ -45,6 +45,7 @@ def test_every_merge_policy_is_described() -> None:
     ("page of the feed", [feed.PAGE_ROWS, feed.PAGE_BYTES >> 10]),
     ("life of an assertion", [tokens.LIFE_S, 600]),
     ("clock difference", [tokens.SKEW_MS // 1000]),
+    ("ops, prefixes in a comparison", [digest.MAX_ASKS]),
 ])
 def test_limits_are_those_of_the_code(what: str, values: list[int]) -> None:
     (limit,) = (limit for name, limit in rows("8") if name.startswith(what))
@@ -55,7 +56,10 @@ def test_limits_are_those_of_the_code(what: str, values: list[int]) -> None:
     f"at most {backoff.CAP_S:.0f} s", f"every {session.POLL_MS // 1000} s", f"about {session.CALL_S:.0f} s",
     f"+ {hlc.MAX_LEAD_MS // 1000} 000", f"× {1 << hlc.COUNTER_BITS}", messages.MEDIA_TYPE, tokens.TYPE,
     tokens.ASSERTION_TYPE, f"{merge.MAX_DEPTH} deep", "at most an hour is heeded",
-    *(f"`POST {path}`" for path in (messages.ENROL, messages.TOKEN, messages.EXCHANGE)), f"`{messages.BLOBS}`",
+    *(f"`POST {path}`" for path in (messages.ENROL, messages.TOKEN, messages.EXCHANGE, messages.DIGEST,
+                                        messages.RENEW)), f"`{messages.BLOBS}`",
+    f"for {session.CHECK_MS // 60_000} minutes", f"at most {digest.LEAF} records", f"first {digest.SIZE} bytes",
+    f"{feed.MARK_BYTES} random bytes", f"proof for {tokens.PROOF_LIFE_MS // 1000} s",
 ])
 def test_what_the_text_says_is_in_the_code(said: str) -> None:
     assert said in TEXT.replace("\u00a0", " ")

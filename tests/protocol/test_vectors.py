@@ -14,10 +14,11 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from shared.crypto import VerifyKey
+from shared import sealed
+from shared.crypto import UnsealKey, VerifyKey
 from shared.domain.fields import FIELDS
 from shared.errors import QurbaniError
-from sync import enrolment, hlc, hub, merge, messages, tokens
+from sync import enrolment, hlc, hub, merge, messages, receipts, tokens
 from sync.ops import GENESIS, Op, encode
 from tests.protocol import independent
 from tests.protocol.make_vectors import FOLDER, vectors
@@ -97,6 +98,35 @@ def test_merge_by_both_in_any_order(vector: dict[str, Any]) -> None:
     assert independent.merge(FIELDS[ops[0].entity], vector["ops"]) == vector["record"]
 
 
+def test_bundle_by_another_implementation() -> None:
+    """The hub reads what a box wrote on a stick."""
+    found = load("bundles")
+    files = {name: bytes.fromhex(raw) for name, raw in found["files"].items()}
+    body, signature = independent.unpack(files["manifest-00000001"])
+    Ed25519PublicKey.from_public_bytes(KEYS["box signs"]).verify(signature, b"qurbani/bundle/1\0" + body)
+    manifest = independent.unpack(body)
+    assert manifest["to"] == hashlib.sha256(KEYS["hub opens"]).hexdigest()[:16]
+    names = {"manifest-00000001"}
+    for index, (size, sha256) in enumerate(manifest["letters"]):
+        name = f"letter-00000001-{index:04}"
+        assert (len(files[name]), hashlib.sha256(files[name]).digest()) == (size, sha256)
+        names.add(name)
+    for blob_id, size, _, _ in manifest["blobs"]:
+        parts = [f"{blob_id}.{n:04}" for n in range(-(-size // manifest["part_bytes"]))]
+        whole = b"".join(files[name] for name in parts)
+        assert (len(whole), hashlib.sha256(whole).hexdigest()) == (size, blob_id)
+        names.update(parts)
+    assert names == files.keys()
+
+
+def test_letters_open_with_the_hubs_key() -> None:
+    [secret] = (key["secret"] for key in load("keys") if key["name"] == "hub opens")
+    for letter in load("bundles")["letters"]:
+        plain = zlib.decompress(sealed.unseal(bytes.fromhex(letter["sealed"]), UnsealKey(bytes.fromhex(secret))))
+        assert plain.hex() == letter["plain"]
+        assert independent.batch_ops(independent.unpack(plain)["batch"])
+
+
 def test_stamps_by_their_definition() -> None:
     limit = hlc.MAX_LEAD_MS
     cases = load("stamps")
@@ -137,6 +167,44 @@ def test_assertion_by_another_implementation(vector: dict[str, Any]) -> None:
     assert tokens.from_form(vector["form"].encode()) == vector["assertion"]
     tokens.verify(vector["assertion"], UUID(vector["node"]), VerifyKey(KEYS["box signs"]), vector["aud"],
                   now_ms=vector["now_ms"])
+
+
+@pytest.mark.parametrize("vector", load("digests"), ids=["feed"])
+def test_digest_by_its_definition(vector: dict[str, Any]) -> None:
+    leaves = {}
+    for entity, key, fields in vector["records"]:
+        place = hashlib.sha256(independent.pack([entity, UUID(key)])).hexdigest()
+        leaves[place] = hashlib.sha256(independent.pack([entity, UUID(key), fields])).digest()
+    for prefix, expected in vector["hashes"].items():
+        below = b"".join(leaf for place, leaf in sorted(leaves.items()) if place.startswith(prefix))
+        assert hashlib.sha256(below).hexdigest()[:32] == expected
+
+
+@pytest.mark.parametrize("vector", load("receipts"), ids=["blob"])
+def test_receipt_by_another_implementation(vector: dict[str, Any]) -> None:
+    fields = vector["fields"]
+    bound = independent.pack([bytes.fromhex(fields["blob_id"]), fields["size"], fields["durable_ms"]])
+    Ed25519PublicKey.from_public_bytes(KEYS["hub signs"]).verify(
+        bytes.fromhex(fields["signature"]), b"qurbani/receipt/1\0" + bound)
+    assert UUID(vector["key"]).hex == fields["blob_id"][:32]
+    assert receipts.check(fields, VerifyKey(KEYS["hub signs"])).size == fields["size"]
+
+
+@pytest.mark.parametrize("vector", load("possessions"), ids=["exchange"])
+def test_proof_of_possession_by_another_implementation(vector: dict[str, Any]) -> None:
+    moment, _, signature = vector["proof"].partition(".")
+    token = hashlib.sha256(vector["token"].encode()).digest()
+    bound = independent.pack([vector["method"], vector["path"], token, int(moment)])
+    Ed25519PublicKey.from_public_bytes(KEYS["box signs"]).verify(_base64(signature), b"qurbani/proof/1\0" + bound)
+    tokens.check_possession(vector["proof"], VerifyKey(KEYS["box signs"]), vector["method"], vector["path"],
+                            vector["token"], now_ms=vector["now_ms"])
+
+
+def test_renewal_by_another_implementation() -> None:
+    (sent,) = (vector for vector in load("messages") if vector["kind"] == "Renew")
+    message = independent.unpack(bytes.fromhex(sent["bytes"]))
+    bound = independent.pack([message[name] for name in ("node", "sign_key", "seal_key")])
+    Ed25519PublicKey.from_public_bytes(message["sign_key"]).verify(message["proof"], b"qurbani/renew/1\0" + bound)
 
 
 def _base64(text: str) -> bytes:

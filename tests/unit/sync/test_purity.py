@@ -6,7 +6,7 @@ An allow list, not a list of sins: what is not known to be pure cannot be import
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 SYNC = Path(__file__).parents[3] / "sync"
 
 PURE = {
-    "__future__", "base64", "binascii", "collections", "dataclasses", "enum", "functools", "hashlib", "hmac",
+    "__future__", "base64", "binascii", "bisect", "collections", "dataclasses", "enum", "functools", "hashlib", "hmac",
     "itertools", "math", "msgspec", "operator", "re", "shared.domain", "shared.errors", "sync", "typing", "zlib",
 }  # fmt: skip
 # Of these only the names that neither ask nor do anything.
@@ -28,20 +28,29 @@ PURE_NAMES = {
     "shared.ids": {"NewId"},
     "shared.tus.client": {"Pace", "TusAnswer", "TusRequest", "Uploading", "upload"},
 }
+# The simulation stands around the core: it draws its tapes and keeps a queue, and is as deterministic.
+SIMULATION = {
+    "contextlib": {"suppress"},
+    "datetime": {"datetime"},
+    "heapq": {"heappop", "heappush"},
+    "random": {"Random"},
+    "shared.clock": {"Clock", "Reading", "from_ms"},
+}
 # hash() and id() differ from one process to the next.
 IMPURE_BUILTINS = {"__import__", "breakpoint", "eval", "exec", "hash", "id", "input", "open", "print"}
 IMPURE_METHODS = {"generate"}
 """``SigningKey.generate`` rolls dice, though the class may be used."""
 
 
-def complaints(source: str) -> Iterator[str]:
-    """What in ``source`` could reach outside or make two runs differ, with its line."""
+def complaints(source: str, also: Mapping[str, set[str]] | None = None) -> Iterator[str]:
+    """What in ``source`` could reach outside or make two runs differ, with its line; ``also`` names may be imported."""
+    named = PURE_NAMES | dict(also or {})
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=names):
                 yield from (f"{node.lineno}: import {name.name}" for name in names if not _pure(name.name))
             case ast.ImportFrom(module=module, names=names):
-                allowed = PURE_NAMES.get(module or "", set())
+                allowed = named.get(module or "", set())
                 for name in names:
                     if not _pure(module or "") and name.name not in allowed:
                         yield f"{node.lineno}: from {module} import {name.name}"
@@ -58,9 +67,18 @@ def _pure(module: str) -> bool:
     return any(".".join(parents[:n]) in PURE for n in range(1, len(parents) + 1))
 
 
-@pytest.mark.parametrize("path", sorted(SYNC.rglob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(SYNC.glob("*.py")), ids=lambda path: path.stem)
 def test_the_protocol_is_pure(path: Path) -> None:
     assert not list(complaints(path.read_text()))
+
+
+@pytest.mark.parametrize("path", sorted((SYNC / "simulation").glob("*.py")), ids=lambda path: path.stem)
+def test_the_simulation_draws_from_its_seed_alone(path: Path) -> None:
+    assert not list(complaints(path.read_text(), SIMULATION))
+
+
+def test_no_other_folder_of_the_protocol_is_overlooked() -> None:
+    assert {path.parent.name for path in SYNC.rglob("*.py")} == {"sync", "simulation"}
 
 
 @pytest.mark.parametrize("planted", [
@@ -72,6 +90,8 @@ def test_the_protocol_is_pure(path: Path) -> None:
     "from uuid import uuid4",
     "from shared.clock import SystemClock",
     "from shared.ids import new_id",
+    "from random import Random",
+    "from random import random",
     "from shared.files import write_whole",
     "def late():\n    import threading",
     "def late():\n    from subprocess import run",

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from shared.clock import ManualClock
 from shared.crypto import SigningKey, UnsealKey, VerifyKey
 from shared.errors import QurbaniError
-from sync import enrolment, hub, session, tokens
+from sync import enrolment, feed, hlc, hub, receipts, session, tokens
 from sync.calls import Call, Reply, Steps, drive
-from sync.messages import EXCHANGE, TOKEN, Change, Exchange, from_wire
+from sync.messages import EXCHANGE, TOKEN, Change, Exchange, Exchanged, from_wire
 from sync.ops import Batch, unpack
 from sync.ports import Outgoing
-from sync.session import CALL_S, POLL_MS, Session
-from tests.unit.sync.chains import KEY
+from sync.session import CALL_S, CHECK_MS, POLL_MS, Session
+from tests.unit.sync.chains import KEY, NODE
 from tests.unit.sync.world import FAULTS, Box, Cut, Died, Hub, World
 
 KEYS = st.integers(1, 3)
@@ -57,6 +57,7 @@ def act(world: World, step: str, n: int) -> None:
 
 def check_everything_arrived_once(world: World) -> None:
     box, hub = world.box, world.hub
+    assert hub.divergences == 0
     assert hub.ops == box.chain.ops
     assert box.acked == len(box.chain.ops)
     bad = [op.seq for op in box.chain.ops if "not" in op.patch]
@@ -64,7 +65,7 @@ def check_everything_arrived_once(world: World) -> None:
     for (_, key), record in hub.records.items():
         notes = [op.patch["note"] for op in box.chain.ops if op.key == key and "note" in op.patch]
         assert record["note"].value == notes[-1]
-    assert box.records == hub.told()
+    assert box.records_ == hub.told()
     assert sorted(hub.arrived) == sorted(box.sent_blobs) == sorted(box.blobs)
     assert all(hub.uploads[blob_id] == content for blob_id, (_, content) in box.blobs.items())
 
@@ -111,17 +112,17 @@ def test_many_long_stories(block: int) -> None:
 class SaysSentTooEarly(Session):
     """Planted: a blob counts as sent when its upload begins."""
 
-    def _send_piece(self, blob: Outgoing) -> Steps[None]:
+    def _send_piece(self, blob: Outgoing) -> Steps[bool]:
         self._store.sent(blob.blob_id)
-        yield from super()._send_piece(blob)
+        return (yield from super()._send_piece(blob))
 
 
 class MovesCursorFirst(Box):
     """Planted: the cursor moves in one transaction, the records in another."""
 
-    def apply(self, changes: Sequence[Change], cursor: int) -> None:
-        self.cursor = cursor
-        super().apply(changes, cursor)
+    def apply(self, page: feed.Page) -> None:
+        self.cursor, self.mark = page.cursor, page.mark
+        super().apply(page)
 
 
 class AcknowledgesFirst(Hub):
@@ -177,13 +178,13 @@ def wire_bytes(call: Call, reply: Reply) -> int:
     return len(head) + len(call.body) + len(back) + len(reply.body) + 4
 
 
-def test_an_exchange_without_news_is_one_round_trip_of_less_than_600_bytes() -> None:
+def test_an_exchange_without_news_is_one_round_trip_of_less_than_900_bytes() -> None:
     world = World()
     world.run()
     world.line.calls.clear()
     world.run()
     assert paths(world) == [EXCHANGE]
-    assert wire_bytes(world.line.calls[-1], world.line.replies[-1]) < 600 - len("e" * 250), "room for a JWT as token"
+    assert wire_bytes(world.line.calls[-1], world.line.replies[-1]) < 900 - len("e" * 480), "room for a JWT as token"
 
 
 def test_five_thousand_ops_take_three_round_trips() -> None:
@@ -267,8 +268,10 @@ def test_the_hubs_news_are_read_while_a_long_video_travels() -> None:
 
     world.line.before_call = an_order_is_changed
     world.run()
-    assert paths(world)[-1] != EXCHANGE
-    assert world.box.records == world.hub.told()
+    read_at = next(n for n, reply in enumerate(world.line.replies)
+                   if paths(world)[n] == EXCHANGE and from_wire(reply.body, Exchanged).feed)
+    assert "PATCH" in [call.method for call in world.line.calls[read_at:]]
+    assert world.box.records_ == world.hub.told()
 
 
 def test_a_cut_video_goes_on_where_the_hub_stands() -> None:
@@ -292,7 +295,7 @@ def test_pieces_fit_the_line(bytes_per_s: int, longest: int) -> None:
     world.box.seal(b"v" * 40_000_000 if bytes_per_s > 1_000_000 else b"v" * 2_000_000)
     world.run()
     pieces = [len(call.body) for call in world.line.calls if call.method == "PATCH"]
-    assert max(pieces) == max(longest, 256 << 10)
+    assert longest // 2 <= max(pieces) <= longest
     assert pieces[-2] <= max(64 << 10, bytes_per_s * CALL_S)
     assert world.hub.arrived == world.box.sent_blobs
 
@@ -328,38 +331,92 @@ def test_a_hub_put_back_to_an_hour_ago_gets_again_what_it_lost() -> None:
     check_everything_arrived_once(world)
 
 
-@pytest.mark.parametrize("goes_on", [False, True])
-def test_a_box_put_back_to_an_old_state_is_told_so(goes_on: bool) -> None:
+def test_a_video_is_sent_again_to_a_hub_that_was_put_back_before_its_receipt_was_read() -> None:
+    world = World()
+    world.run()
+    blob = world.box.seal(b"v" * 500)
+    world.line.faults = ["none", "none", "none", "request lost"]
+    with pytest.raises(Cut):
+        world.run()
+    assert world.box.sent_blobs == world.hub.arrived == [blob]
+    world.hub.arrived.clear()
+    world.hub.uploads.clear()
+    del world.hub.rows[receipts.ENTITY, receipts.key(blob)], world.hub.marks[world.hub.cursor]
+    world.hub.cursor -= 1
+    for clock in (world.box.clock, world.hub.clock):
+        clock.advance(CHECK_MS)
+    world.run()
+    assert world.box.sent_blobs == world.hub.arrived == [blob]
+
+
+@pytest.mark.parametrize("goes_on", [0, 1, 40])
+def test_a_box_put_back_to_an_old_state_goes_on_under_a_name_of_its_own(goes_on: int) -> None:
     world = World()
     for n in range(5):
         world.box.write("sacrifice", UUID(int=n), {"note": "x"})
     world.run()
     world.box.acked = 3
     del world.box.chain.ops[3:], world.box.chain.hashes[4:]
-    if goes_on:
-        world.box.write("sacrifice", UUID(int=9), {"note": "another history"})
-    kept = list(world.hub.ops)
-    error = refusal(world)
-    assert (error.code, error.retry) == ("fork", False)
-    assert world.hub.ops == kept
+    for n in range(goes_on):
+        world.box.write("sacrifice", UUID(int=9 + n), {"note": "another history"})
+    before, kept = world.box.chain, list(world.hub.ops)
+    world.run()
+    assert world.box.node != NODE
+    assert world.box.former == [before]
+    assert world.hub.ops[:5] == kept, "nothing of the first history is overwritten"
+    again = [(op.entity, op.key, op.patch, op.hlc) for op in before.ops[3:]]
+    assert [(op.entity, op.key, op.patch, op.hlc) for op in world.box.chain.ops] == again
+    assert world.hub.ops[5:] == world.box.chain.ops
+    assert world.box.acked == goes_on
+    assert world.box.records_ == world.hub.told()
 
 
-def test_a_clone_is_told_so_and_loses_nothing() -> None:
+def test_two_boxes_cloned_from_one_disk_both_go_on_and_lose_nothing() -> None:
     world = World()
     world.box.write("sacrifice", UUID(int=1), {"note": "before the copy"})
-    clone = Box(ManualClock(), world.box.chain.clone())
-    world.box.write("sacrifice", UUID(int=1), {"note": "ours"})
+    first, clone = world.box, Box(ManualClock(), world.box.chain.clone())
+    for n in range(100):
+        first.write("sacrifice", UUID(int=2), {"note": f"ours {n}"})
+        clone.write("sacrifice", UUID(int=3), {"note": f"the clone's {n}"})
     world.run()
-    mine = clone.write("sacrifice", UUID(int=2), {"note": "the clone's"})
     world.box, world.line.box = clone, clone
     world.boot()
-    assert refusal(world).code == "fork"
-    assert clone.chain.ops[-1] == mine
-    assert clone.acked == 0
+    world.line.calls.clear()
+    world.run()
+    assert (first.node, clone.node) == (NODE, world.hub.heirs[clone.chain.key.public.raw])
+    assert len(paths(world)) <= 10, "the last common op is found in a few messages"
+    assert {op.node for op in world.hub.ops} == {first.node, clone.node}
+    assert [op for op in world.hub.ops if op.node == NODE] == first.chain.ops
+    assert [op for op in world.hub.ops if op.node == clone.node] == clone.chain.ops
+    assert [op.patch for op in clone.chain.ops] == [op.patch for op in clone.former[0].ops[1:]]
+    for box in (first, clone, first):
+        world.box, world.line.box = box, box
+        box.write("sacrifice", UUID(int=4), {"note": "later"})
+        world.boot()
+        world.run()
+        assert box.acked == len(box.chain.ops)
+    assert len({(op.node, op.seq) for op in world.hub.ops}) == len(world.hub.ops), "no seq is used twice"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("at", range(8))
+def test_a_twin_takes_one_name_however_often_it_has_to_ask(at: int, fault: str) -> None:
+    world = World()
+    clone = Box(ManualClock(), world.box.chain.clone())
+    world.box.write("sacrifice", UUID(int=2), {"note": "ours"})
+    world.run()
+    clone.write("sacrifice", UUID(int=3), {"note": "the clone's"})
+    world.box, world.line.box = clone, clone
+    world.boot()
+    world.line.faults = ["none"] * at + [fault]
+    world.run_until_quiet()
+    assert len(world.hub.heirs) == 1
+    assert [op.patch["note"] for op in world.hub.ops] == ["ours", "the clone's"]
 
 
 @pytest.mark.parametrize(("spoil", "code"), [
-    ({"acked": 0}, "unavailable"),
+    ({"acked": 0, "hash": b""}, "unavailable"),
+    ({"hash": b"h" * 32}, "fork"),
     ({"acked": 2}, "fork"),
     ({"cursor": -1}, "bad_input"),
     ({"feed": [Change(5, "animal", UUID(int=1), {})], "cursor": 4}, "bad_input"),
@@ -373,11 +430,12 @@ def test_an_answer_that_cannot_be_is_not_taken_in(
     honest = session._message
 
     def spoiled(reply: Reply, kind: type[msgspec.Struct]) -> msgspec.Struct:
-        return msgspec.structs.replace(honest(reply, kind), **spoil)
+        answer = honest(reply, kind)
+        return msgspec.structs.replace(answer, **spoil) if kind is Exchanged else answer
 
     monkeypatch.setattr(session, "_message", spoiled)
     assert refusal(world).code == code
-    assert (world.box.acked, world.box.cursor, world.box.records) == (0, 0, {})
+    assert (world.box.acked, world.box.cursor, world.box.records_) == (0, 0, {})
 
 
 def test_a_revoked_box_stops_with_what_it_has() -> None:
@@ -401,3 +459,17 @@ def test_enrolment_survives_a_lost_answer_and_nobody_else_gets_the_code() -> Non
     with pytest.raises(QurbaniError) as refused:
         drive(session.enrol(other), world.line.send)
     assert refused.value.code == "bad_code"
+
+
+def test_a_thousand_changes_of_state_cost_little() -> None:
+    """As a site makes them over a day: each of another sacrifice, by one of four people."""
+    world, chance = World(), random.Random(5)
+    for _ in range(1000):
+        world.box.clock.advance(chance.randrange(5_000, 60_000))
+        id = UUID(int=world.box.clock.wall_ms << 80 | 7 << 76 | chance.getrandbits(62))
+        stamp, actor = hlc.pack(world.box.clock.wall_ms), str(UUID(int=chance.randrange(4)))
+        world.box.chain.write("sacrifice", id, {"state": "recorded"}, hlc=stamp, actor=actor)
+    world.run_until_quiet()
+    exchanges = [call for call in world.line.calls if call.path == EXCHANGE]
+    assert len(exchanges) == 1
+    assert len(exchanges[0].body) <= 25_000

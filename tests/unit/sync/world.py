@@ -11,27 +11,33 @@ from uuid import UUID
 import msgspec
 
 from shared.clock import ManualClock
-from shared.crypto import SigningKey, UnsealKey
+from shared.crypto import SigningKey, UnsealKey, VerifyKey
 from shared.errors import QurbaniError
 from shared.tus.wire import read_checksum, read_metadata, read_number
-from sync import enrolment, feed, hlc, hub, merge, tokens
+from sync import digest, enrolment, feed, hlc, hub, merge, receipts, tokens
 from sync.calls import Call, Reply, drive
 from sync.messages import (
     BLOBS,
+    DIGEST,
     ENROL,
     EXCHANGE,
     MEDIA_TYPE,
+    RENEW,
     TOKEN,
     Change,
+    Compare,
+    Compared,
     Enrol,
     Enrolled,
+    Exchange,
     Exchanged,
     Parked,
+    Renew,
     from_wire,
     to_wire,
 )
 from sync.ops import GENESIS, Batch, Op
-from sync.ports import Outgoing, Position
+from sync.ports import Heir, Outgoing, Position
 from sync.session import Identity, Session
 from tests.unit.sync.chains import HUB_KEY, KEY, NODE, SITE, Chain
 
@@ -52,11 +58,17 @@ class Box:
     def __init__(self, clock: ManualClock, chain: Chain | None = None) -> None:
         self.clock = clock
         self.chain = chain or Chain()
+        self.node = self.chain.node
+        self.former: list[Chain] = []
+        self.heirs = 0
         self.acked = 0
         self.cursor = 0
+        self.mark = b""
+        self.met: set[tuple[str, UUID]] | None = None
+        self.repairs = 0
         self.stamp = 0
         self.parked: dict[int, Parked] = {}
-        self.records: dict[tuple[str, UUID], Any] = {}
+        self.records_: dict[tuple[str, UUID], Any] = {}
         self.blobs: dict[str, tuple[Outgoing, bytes]] = {}
         self.sent_blobs: list[str] = []
         self.writes_to_live: int | None = None
@@ -73,19 +85,54 @@ class Box:
         return blob_id
 
     def position(self) -> Position:
-        return Position(NODE, len(self.chain.ops), self.acked, self.cursor)
+        return Position(self.node, len(self.chain.ops), self.acked, self.cursor, self.mark)
+
+    def hash_at(self, seq: int) -> bytes:
+        return self.chain.hashes[seq]
 
     def batch(self, after: int, max_ops: int, max_bytes: int) -> Batch | None:
         return self.chain.batch(after + 1, after + max_ops) if after < len(self.chain.ops) else None
 
-    def acknowledge(self, acked: int, parked: Sequence[Parked]) -> None:
+    def acknowledge(self, acked: int, parked: Sequence[Parked], *, whole: bool = False) -> None:
         self._transaction()
-        self.acked = max(self.acked, acked)
-        self.parked |= {each.seq: each for each in parked}
+        self.acked = acked
+        self.parked = ({} if whole else self.parked) | {each.seq: each for each in parked}
 
-    def apply(self, changes: Sequence[Change], cursor: int) -> None:
+    def apply(self, page: feed.Page) -> None:
         self._transaction()
-        self.records, self.cursor = feed.apply(self.records, changes), cursor
+        self.take_in(page)
+
+    def take_in(self, page: feed.Page) -> None:
+        if page.again:
+            self.met = set()
+        self.records_, self.cursor, self.mark = feed.apply(self.records_, page.changes), page.cursor, page.mark
+        if self.met is not None:
+            self.met |= {(change.entity, change.key) for change in page.changes}
+            if not page.more:
+                self.records_ = {name: fields for name, fields in self.records_.items() if name in self.met}
+                self.met = None
+        if not page.more:
+            self.sent_blobs = [id for id in self.sent_blobs if (receipts.ENTITY, receipts.key(id)) in self.records_]
+
+    def records(self) -> dict[tuple[str, UUID], Any]:
+        return self.records_
+
+    def repair(self, changes: Sequence[Change]) -> None:
+        self._transaction()
+        self.records_ = feed.apply(self.records_, changes)
+        self.repairs += 1
+
+    def heir(self) -> Heir:
+        return Heir(SigningKey(bytes([self.heirs + 1]) * 31 + self.node.bytes[-1:]), UnsealKey(b"s" * 32).public)
+
+    def take_over(self, node: UUID, common: int) -> None:
+        self._transaction()
+        old, heir = self.chain, self.heir()
+        self.former.append(old)
+        self.heirs += 1
+        self.node, self.chain, self.acked, self.parked = node, Chain(node, heir.sign), 0, {}
+        for op in old.ops[common:]:
+            self.chain.write(op.entity, op.key, op.patch, hlc=op.hlc, actor=op.actor)
 
     def heard(self, time_ms: int) -> None:
         self._transaction()
@@ -120,10 +167,15 @@ class Hub:
         self.code_used_by: bytes | None = None
         self.seen: set[UUID] = set()
         self.tokens: dict[str, tuple[UUID, int]] = {}
-        self.chain: list[tuple[bytes, int]] = []
+        self.chains: dict[UUID, list[tuple[bytes, int]]] = {NODE: []}
+        self.heirs: dict[bytes, UUID] = {}
+        self.revoked: set[UUID] = set()
+        self.divergences = 0
+        self.marks: dict[int, bytes] = {0: b""}
+        self.drawn = 0
         self.ops: list[Op] = []
         self.records: dict[tuple[str, UUID], dict[str, merge.Cell]] = {}
-        self.parked: dict[int, Parked] = {}
+        self.parked_: dict[tuple[UUID, int], Parked] = {}
         self.cursor = 0
         self.rows: dict[tuple[str, UUID], Change] = {}
         self.uploads: dict[str, bytes] = {}
@@ -135,8 +187,22 @@ class Hub:
 
     def tell(self, key: int, fields: dict[str, Any] | None) -> None:
         """Change an animal of the site."""
+        self.publish("animal", UUID(int=key), fields)
+
+    def publish(self, entity: str, key: UUID, fields: dict[str, Any] | None) -> None:
+        """Put a record into the site feed."""
         self.cursor += 1
-        self.rows["animal", UUID(int=key)] = Change(self.cursor, "animal", UUID(int=key), fields)
+        self.drawn += 1
+        self.marks[self.cursor] = self.drawn.to_bytes(feed.MARK_BYTES)
+        self.rows[entity, key] = Change(self.cursor, entity, key, fields)
+
+    @property
+    def chain(self) -> list[tuple[bytes, int]]:
+        return self.chains[NODE]
+
+    @property
+    def parked(self) -> dict[int, Parked]:
+        return {seq: each for (node, seq), each in self.parked_.items() if node == NODE}
 
     def told(self) -> dict[tuple[str, UUID], Any]:
         return {name: row.fields for name, row in self.rows.items() if row.fields is not None}
@@ -149,7 +215,8 @@ class Hub:
             return Reply(error.kind.status, {"content-type": "application/problem+json"}, body)
 
     def _routes(self, call: Call) -> Callable[[Call], Reply]:
-        routes = {ENROL: self._enrol, TOKEN: self._token, EXCHANGE: self._exchange, BLOBS: self._create}
+        routes = {ENROL: self._enrol, TOKEN: self._token, EXCHANGE: self._exchange, BLOBS: self._create,
+                  DIGEST: self._digest, RENEW: self._renew}
         return routes.get(call.path, self._append)
 
     def _enrol(self, call: Call) -> Reply:
@@ -175,27 +242,67 @@ class Hub:
                      msgspec.json.encode(tokens.Token(token, TOKEN_LIFE_MS // 1000)))
 
     def _signed_in(self, call: Call) -> UUID:
-        node, until_ms = self.tokens.get(call.headers["authorization"].removeprefix("Bearer "), (NODE, 0))
+        token = call.headers["authorization"].removeprefix("Bearer ")
+        node, until_ms = self.tokens.get(token, (NODE, 0))
         if self.clock.wall_ms >= until_ms:
             raise QurbaniError("not_signed_in")
+        tokens.check_possession(call.headers[tokens.PROOF], self.nodes[node], call.method, call.path, token,
+                                now_ms=self.clock.wall_ms)
         return node
 
     def _exchange(self, call: Call) -> Reply:
         node = self._signed_in(call)
-        exchange = hub.read_exchange(call.body, node)
+        return _message(self.exchange(hub.read_exchange(call.body, node)))
+
+    def exchange(self, exchange: Exchange) -> Exchanged:
         parked: list[Parked] = []
         if exchange.batch:
-            self._store(self._fresh(node, exchange.batch))
-            parked = [self.parked[seq] for seq in sorted(self.parked)
-                      if exchange.batch.first <= seq <= exchange.batch.last]
-        rows = sorted((row for row in self.rows.values() if row.cursor > exchange.cursor), key=lambda row: row.cursor)
-        page = feed.page(exchange.cursor, rows, max_rows=self.page_rows)
-        return _message(Exchanged(len(self.chain), self.clock.wall_ms, page.cursor, page.changes, page.more, parked))
+            self._store(self._fresh(exchange.node, exchange.batch))
+            parked = self._parked(exchange.node, exchange.batch.first, exchange.batch.last)
+        held = [(GENESIS, 0), *self.chains[exchange.node]]
+        acked, digest_of = len(held) - 1, b""
+        if exchange.node in self.revoked:
+            return Exchanged(acked, self.clock.wall_ms, exchange.cursor, parked=parked, hash=held[-1][0],
+                             mark=exchange.mark, revoked=True)
+        known = self.marks.get(exchange.cursor) == exchange.mark
+        rows = sorted((row for row in self.rows.values() if row.cursor > exchange.cursor * known),
+                      key=lambda row: row.cursor)
+        page = feed.page(exchange.cursor * known, rows, max_rows=self.page_rows)
+        if not page.more and (page.changes or exchange.check or not known):
+            digest_of, parked = digest.Tree(self.told()).hash(), self._parked(exchange.node, 1, acked)
+        return Exchanged(acked, self.clock.wall_ms, page.cursor, page.changes, page.more, parked,
+                         hash=held[-1][0], mark=self.marks[page.cursor], again=not known, digest=digest_of)
+
+    def _parked(self, node: UUID, first: int, last: int) -> list[Parked]:
+        return [each for (whose, seq), each in sorted(self.parked_.items()) if whose == node and first <= seq <= last]
+
+    def _digest(self, call: Call) -> Reply:
+        node = self._signed_in(call)
+        message = from_wire(call.body, Compare)
+        held = [GENESIS, *(found for found, _ in self.chains[node])]
+        hashes = [held[seq] if seq < len(held) else b"" for seq in message.seqs]
+        if (message.cursor, message.mark) != (self.cursor, self.marks[self.cursor]):
+            return _message(Compared(moved=True, hashes=hashes))
+        rows = {name: row for name, row in self.rows.items() if row.fields is not None}
+        answer = digest.answer(rows, message.asks)
+        self.divergences += sum(bucket.records is not None for bucket in answer.buckets)
+        return _message(msgspec.structs.replace(answer, hashes=hashes))
+
+    def _renew(self, call: Call) -> Reply:
+        node = self._signed_in(call)
+        message = from_wire(call.body, Renew)
+        if message.sign_key not in self.heirs:
+            held = [GENESIS, *(found for found, _ in self.chains[node])]
+            hub.check_renewal(message, node, acked=len(held) - 1, held=held[min(message.seq, len(held) - 1)])
+            self.heirs[message.sign_key] = new = UUID(int=0xB1 + len(self.heirs))
+            self.nodes[new], self.chains[new] = VerifyKey(message.sign_key), []
+        seal_key = UnsealKey(b"h" * 32).public.raw
+        return _message(Enrolled(self.heirs[message.sign_key], SITE, HUB_KEY.public.raw, seal_key))
 
     def _fresh(self, node: UUID, batch: Batch) -> list[hub.Fresh]:
-        held = [(GENESIS, 0), *self.chain]
-        joint = hub.joint(batch, len(self.chain))
-        return hub.accept(batch, self.nodes[node], acked=len(self.chain), held=held[joint][0],
+        held = [(GENESIS, 0), *self.chains[node]]
+        joint = hub.joint(batch, len(held) - 1)
+        return hub.accept(batch, self.nodes[node], acked=len(held) - 1, held=held[joint][0],
                           stamp=held[-1][1], now_ms=self.clock.wall_ms)
 
     def _store(self, fresh: Sequence[hub.Fresh]) -> None:
@@ -209,16 +316,21 @@ class Hub:
             raise Cut
 
     def advance(self, fresh: Sequence[hub.Fresh]) -> None:
-        self.chain += [(each.hash, each.stamp) for each in fresh]
+        for each in fresh:
+            self.chains[each.op.node].append((each.hash, each.stamp))
 
     def keep(self, fresh: Sequence[hub.Fresh]) -> None:
         for each in fresh:
             self.ops.append(each.op)
             name = (each.op.entity, each.op.key)
+            place = (each.op.node, each.op.seq)
+            if each.op.node in self.revoked:
+                self.parked_[place] = Parked(each.op.seq, "revoked", "")
+                continue
             try:
                 self.records[name] = merge.merge(self.records.get(name, {}), each.op, each.stamp).record
             except QurbaniError as error:
-                self.parked[each.op.seq] = Parked(each.op.seq, error.code, error.detail)
+                self.parked_[place] = Parked(each.op.seq, error.code, error.detail)
 
     def _create(self, call: Call) -> Reply:
         self._signed_in(call)
@@ -251,6 +363,8 @@ class Hub:
                 self.uploads[blob_id] = b""
                 raise QurbaniError("checksum_mismatch")
             self.arrived.append(blob_id)
+            receipt = receipts.Receipt(blob_id, len(self.uploads[blob_id]), self.clock.wall_ms)
+            self.publish(receipts.ENTITY, receipts.key(blob_id), receipts.sign(receipt, HUB_KEY))
 
     def _stands(self, status: int, blob_id: str, headers: dict[str, str]) -> Reply:
         return Reply(status, {"tus-resumable": "1.0.0", "upload-offset": str(len(self.uploads[blob_id])), **headers})
@@ -322,7 +436,7 @@ class World:
     def boot(self) -> None:
         """Start the box's sync: all that was in memory is gone."""
         self.box.writes_to_live = None
-        identity = Identity(NODE, SigningKey(b"b" * 32), HUB_KEY.public)
+        identity = Identity(self.box.node, self.box.chain.key, HUB_KEY.public)
         self.session = self._session_type(
             identity, self.box, self.box, self.box.clock, lambda: UUID(int=next(self._ids)))
 
