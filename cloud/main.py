@@ -18,24 +18,26 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.router import Router
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Scope
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.apply import service as ops
 from cloud.auth import service as auth
 from cloud.auth.gate import Gate
-from cloud.platform import health, outbox
+from cloud.platform import audit, health, outbox
 from cloud.platform import jobs as ledger
 from cloud.platform.access import ANYONE, Principal, permitted
+from cloud.platform.audit_chain import Chain
 from cloud.platform.consumer import Consumer, Handler, by_group
 from cloud.platform.core import Platform, opened
 from cloud.platform.forever import forever
 from cloud.platform.jobs import Job
+from cloud.platform.limits import limited
 from cloud.platform.outbox import Relay
 from cloud.platform.settings import Settings
 from cloud.platform.worker import Worker
 from shared.headers import SecurityHeaders
-from shared.problems import PROBLEM_HANDLERS
+from shared.problems import PROBLEM_HANDLERS, as_qurbani_error
 
 SERVICES = ("auth", "donors", "executors", "uploads", "processing", "notifications", "apply", "pages")
 """Every service, the lower ones first.
@@ -44,6 +46,7 @@ Each may have ``routes.ROUTES``, ``events.HANDLERS``, ``jobs.JOBS``, and ``plugi
 the platform) for what lives as long as the application.
 """
 
+AnyRequest = Request[Any, Any, Any]
 Program = Callable[[Platform, Sequence[str]], Awaitable[None]]
 
 GRACE_S = 5
@@ -67,11 +70,16 @@ def jobs(services: Iterable[str] = SERVICES) -> list[Job]:
 def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
     """The web application with the routes of ``services``, given what :mod:`cloud.platform.given` names."""
 
-    async def session() -> AsyncIterator[AsyncSession]:
+    async def session(request: AnyRequest) -> AsyncIterator[AsyncSession]:
         async with platform.database.begin() as begun:
             yield begun
+            await audit.conclude(begun, request, platform.clock.now())
 
-    def who(request: Request[Principal, Any, Any]) -> Principal:
+    async def tell(error: Exception, scope: Scope) -> None:
+        if scope["type"] == "http":
+            await audit.refused(platform.database, platform.clock, Request(scope), as_qurbani_error(error))
+
+    def who(request: AnyRequest) -> Principal:
         return request.user
 
     given = {"platform": lambda: platform, "now": platform.clock.now, "who": who}
@@ -80,8 +88,9 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
         dependencies={name: Provide(give, sync_to_thread=False) for name, give in given.items()}
         | {"session": Provide(session)},
         middleware=[Gate],
-        guards=[permitted],
+        guards=[limited, permitted],
         state=State({"platform": platform}),
+        after_exception=[tell],
         exception_handlers=PROBLEM_HANDLERS,
         openapi_config=OpenAPIConfig(
             title="Qurbani",
@@ -95,28 +104,41 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
     return SecurityHeaders(app)
 
 
-async def serve(platform: Platform, services: Sequence[str]) -> None:
-    """Answer HTTP until asked to stop. The relay runs beside it, so that events leave from where they are made."""
+def server(platform: Platform, services: Sequence[str] = SERVICES) -> uvicorn.Server:
+    """What answers HTTP, not yet started."""
     settings = platform.settings
-    server = uvicorn.Server(uvicorn.Config(
+    return uvicorn.Server(uvicorn.Config(
         web(platform, services),
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=GRACE_S,
     ))  # fmt: skip
-    sending = asyncio.create_task(relay(platform, services))
+
+
+async def serve(platform: Platform, services: Sequence[str]) -> None:
+    """Answer HTTP until asked to stop. Beside it events leave from where they are made, and entries are linked."""
+    beside = [asyncio.create_task(program(platform, services)) for program in (relay, link)]
     try:
-        await server.serve()
+        await server(platform, services).serve()
     finally:
-        sending.cancel()
+        for task in beside:
+            task.cancel()
 
 
 async def relay(platform: Platform, services: Sequence[str]) -> None:
     """Send the events of the outbox; one relay serves all services, and takes over when another dies."""
     await forever("relay", Relay(platform.database, platform.settings, platform.clock).live)
+
+
+async def link(platform: Platform, services: Sequence[str]) -> None:
+    """Link the entries of the audit; like the relay, one for all services."""
+    chain = Chain(platform.database, platform.clock, platform.keys.sign, platform.settings.sweep_s)
+    await forever("audit", chain.live)
 
 
 async def consume(platform: Platform, services: Sequence[str]) -> None:

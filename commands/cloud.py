@@ -14,10 +14,13 @@ import typer
 from cloud import main
 from cloud.alembic import migrations
 from cloud.platform.settings import Settings
+from commands import cloud_audit, cloud_events
 from shared import log, settings
 from shared.errors import QurbaniError
 
 app = typer.Typer(help="The hub. Its servers and folder are named by QURBANI_*.", no_args_is_help=True)
+
+app.add_typer(cloud_audit.app, name="audit")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to read.")]
 Services = Annotated[str, typer.Option(help="Only these services, separated by commas.")]
@@ -73,6 +76,12 @@ def redrive(as_json: AsJson = False) -> None:
         typer.echo(msgspec.json.encode(found))
     else:
         typer.echo(f"{found.events} events sent again, {found.jobs} jobs and {found.ops} ops taken up")
+
+
+@app.command()
+def events() -> None:
+    """Print what the services tell each other over Kafka: topics, schemas, who listens."""
+    typer.echo(cloud_events.page(), nl=False)
 
 
 def load() -> Settings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
@@ -11,9 +10,10 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from cloud.auth import service
 from cloud.platform.access import Principal
 from cloud.platform.core import Platform
-from shared.errors import QurbaniError
-
-SAFE = {"GET", "HEAD", "OPTIONS"}
+from shared.clock import to_ms
+from shared.crypto import VerifyKey
+from shared.origin import refuse_foreign
+from sync import tokens
 
 
 class Gate(AbstractAuthenticationMiddleware):
@@ -23,31 +23,24 @@ class Gate(AbstractAuthenticationMiddleware):
         platform: Platform = connection.app.state.platform
         scheme, _, token = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return AuthenticationResult(service.check_token(platform, token), None)
+            who = service.check_token(platform, token)
+            if who.key:
+                _possessed(platform, connection, who, token)
+            return AuthenticationResult(who, None)
         cookie = connection.cookies.get(service.cookie_name(platform), "")
-        _refuse_foreign(connection, signed_in=bool(cookie))
+        refuse_foreign(connection.scope["method"], connection.headers, signed_in=bool(cookie))
         return AuthenticationResult(await _page_user(platform, cookie) if cookie else None, None)
+
+
+def _possessed(platform: Platform, connection: ASGIConnection[Any, Any, Any, Any], who: Principal, token: str) -> None:
+    """Return when the sender holds the key that the token is bound to. Raises ``not_signed_in`` or ``clock_skew``."""
+    scope = connection.scope
+    tokens.check_possession(
+        connection.headers.get(tokens.PROOF, ""), VerifyKey(who.key), scope["method"], scope["path"], token,
+        now_ms=to_ms(platform.clock.now()),
+    )  # fmt: skip
 
 
 async def _page_user(platform: Platform, cookie: str) -> Principal | None:
     async with platform.database.begin() as session:
         return await service.page_user(session, cookie, platform.clock.now())
-
-
-def _refuse_foreign(connection: ASGIConnection[Any, Any, Any, Any], *, signed_in: bool) -> None:
-    """Raise ``forbidden`` where a page of another site may have sent this in the name of its visitor.
-
-    Browsers say where a request comes from (Sec-Fetch-Site, before it Origin), and no page can make them lie.
-    What says nothing is no browser, and has no business with a cookie.
-    """
-    if connection.scope["method"] in SAFE:
-        return
-    site, origin = connection.headers.get("sec-fetch-site"), connection.headers.get("origin")
-    if site:
-        ours = site == "same-origin"
-    elif origin:
-        ours = urlsplit(origin).netloc == connection.headers.get("host")
-    else:
-        ours = not signed_in
-    if not ours:
-        raise QurbaniError("forbidden", "the request comes from another site")

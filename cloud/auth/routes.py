@@ -12,10 +12,10 @@ from cloud.platform import given
 from cloud.platform.access import ANYONE, ROLES
 
 
-@post("/api/v1/auth/sign-in", status_code=200, roles=(ANYONE,))
+@post("/api/v1/auth/sign-in", status_code=200, roles=(ANYONE,), limit="sign-in")
 async def sign_in(data: JSONBody[SignIn], platform: given.Platform, session: given.Session) -> Tokens:
     """A bearer token and a refresh token for an address and a password."""
-    user = await service.check_password(session, data.email, data.password)
+    user = await service.check_password(session, platform, data.email, data.password)
     token = await service.open_session(session, user, "api", platform)
     return Tokens(service.access_token(platform, service.principal(user)), token, LIFE_S)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import cache
@@ -19,9 +19,11 @@ from litestar.datastructures import Cookie
 from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud.auth import devices, node_tokens
 from cloud.auth.models import Session, User
 from cloud.auth.tokens import LIFE_S, Tokens
-from cloud.platform.access import NODE, Principal
+from cloud.platform import audit
+from cloud.platform.access import Principal
 from cloud.platform.core import Platform
 from shared.errors import QurbaniError
 
@@ -62,9 +64,16 @@ def new_password() -> str:
     return secrets.token_urlsafe(15)
 
 
-async def check_password(session: AsyncSession, email: str, password: str) -> User:
-    """The account of ``email``. Raises ``bad_credentials``, alike and after the same time whatever is wrong."""
+async def check_password(
+    session: AsyncSession, platform: Platform, email: str, password: str, *, device: str = ""
+) -> User:
+    """The account of ``email``; ``device`` is the browser's device cookie.
+
+    Raises ``bad_credentials``, alike and after the same time whatever is wrong, and ``too_many_requests`` where too
+    many have been tried.
+    """
     user = await session.scalar(select(User).where(User.email == email.lower()))
+    await devices.count_guess(platform, email, user.id if user else None, device)
     known = user is not None and user.disabled is None
     matches = await _aside(lambda: _verify(user.password_hash if user and known else _nobody(), password))
     if user is None or not known or not matches:
@@ -79,6 +88,7 @@ async def open_session(session: AsyncSession, user: User, kind: str, platform: P
     id, secret, now = platform.new_id(), secrets.token_urlsafe(32), platform.clock.now()
     session.add(Session(id=id, user_id=user.id, kind=kind, secret_hash=_digest(secret), created=now, used=now))
     await session.flush()
+    audit.about(session, actor=user.id, role=user.role, subject=id)
     return f"{id}.{secret}"
 
 
@@ -107,8 +117,10 @@ async def refresh(platform: Platform, token: str) -> tuple[Principal, str]:
             if compare_digest(held.secret_hash, _digest(_secret(token))):
                 secret = secrets.token_urlsafe(32)
                 held.secret_hash, held.used = _digest(secret), now
+                await audit.record(session, "auth.refresh", now=now, subject=held.id, actor=user.id, role=user.role)
                 return principal(user), f"{held.id}.{secret}"
             held.ended = now
+            await audit.record(session, "auth.reuse", now=now, subject=held.id, role="stranger", outcome="refused")
     raise QurbaniError("not_signed_in", "the session has ended")
 
 
@@ -137,6 +149,16 @@ def principal(user: User) -> Principal:
     return Principal(user.id, user.role, user.name, user.language)
 
 
+def device(platform: Platform, cookies: Mapping[str, str]) -> str:
+    """The device cookie among a browser's cookies."""
+    return cookies.get(devices.cookie_name(platform), "")
+
+
+def cookies(platform: Platform, user: User, token: str) -> list[Cookie]:
+    """What a browser gets when ``user`` has signed in: the session's cookie and the device's."""
+    return [cookie(platform, token), devices.remember(platform, user.id)]
+
+
 def cookie(platform: Platform, token: str) -> Cookie:
     """The cookie of a page session; an empty ``token`` takes it away."""
     return Cookie(
@@ -155,13 +177,15 @@ def access_token(platform: Platform, who: Principal) -> str:
     return _tokens(platform).issue(who, jti=platform.new_id(), now=platform.clock.now())
 
 
-def node_token(platform: Platform, node: UUID) -> tuple[str, int]:
-    """A bearer token for a box that has proved who it is, and its life in seconds."""
-    return access_token(platform, Principal(node, NODE, "", "")), LIFE_S
+def node_token(platform: Platform, node: UUID, key: bytes) -> tuple[str, int]:
+    """A bearer token for a box that has proved who it is, bound to its ``key``; and its life in seconds."""
+    return node_tokens.issue(platform.keys.derive(node_tokens.PURPOSE), node, key, platform.clock.now()), LIFE_S
 
 
 def check_token(platform: Platform, token: str) -> Principal:
     """Whose bearer token this is. Raises ``not_signed_in``."""
+    if node_tokens.is_one(token):
+        return node_tokens.check(platform.keys.derive(node_tokens.PURPOSE), token, platform.clock.now())
     return _tokens(platform).check(token, platform.clock.now())
 
 

@@ -16,7 +16,7 @@ from cloud.platform.access import ANYONE, Principal
 State = Annotated[str | None, QueryParameter(name="state")]
 
 
-@post("/api/v1/donors", roles=(ANYONE,))
+@post("/api/v1/donors", roles=(ANYONE,), limit="sign-in")
 async def register(data: JSONBody[NewDonor], platform: given.Platform, session: given.Session, now: given.Now) -> Donor:
     """Open a donor's account."""
     return await service.register(session, data, now=now, new_id=platform.new_id)

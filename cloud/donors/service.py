@@ -15,6 +15,7 @@ from sqlalchemy.orm import selectinload
 from cloud.auth import service as auth
 from cloud.donors import models
 from cloud.donors.schemas import Donor, NewDonor, NewOrder, NewPayment, Order, Share, Step
+from cloud.platform import audit
 from shared.domain.order import ORDER
 from shared.errors import QurbaniError
 from shared.ids import NewId
@@ -34,6 +35,7 @@ async def register(session: AsyncSession, new: NewDonor, *, now: datetime, new_i
         id=id, name=new.name, email=new.email, phone=new.phone, language=new.language, created=now,
     ))  # fmt: skip
     await session.flush()
+    audit.about(session, subject=id)
     return await donor(session, id)
 
 
@@ -56,6 +58,7 @@ async def place(session: AsyncSession, donor_id: UUID, new: NewOrder, *, now: da
     order.steps = [models.Step(state=ORDER.first, at=now)]
     session.add(order)
     await session.flush()
+    audit.about(session, subject=order.id)
     return await get(session, order.id)
 
 
@@ -142,6 +145,7 @@ async def _move(session: AsyncSession, order: models.Order, to: str, now: dateti
     order.state = ORDER.move(order.state, to)
     session.add(models.Step(order_id=order.id, state=to, at=now))
     await session.flush()
+    await audit.record(session, "donors.move", now=now, subject=order.id, state=to)
     return True
 
 

@@ -7,27 +7,24 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import MediaType, Request, Response, Router, get, post
-from litestar.datastructures import Cookie
 from litestar.params import FromPath, QueryParameter, URLEncodedBody
 from litestar.response import Redirect
 
 from cloud.auth import service as auth
 from cloud.pages import service
 from cloud.pages.schemas import SignIn
-from cloud.platform import given
+from cloud.platform import audit, given
 from cloud.platform.access import ANYONE
 from shared.errors import QurbaniError
 from shared.pages import assets
-from shared.pages.languages import LANGUAGES, accepted, choose
 from shared.pages.look import Look
+from shared.pages.visitor import here, language_cookie, language_of
 from shared.problems import as_qurbani_error, problem_response
 
 AnyRequest = Request[Any, Any, Any]
 Page = Response[str]
 To = Annotated[str, QueryParameter(name="to")]
 
-LANGUAGE_COOKIE = "language"
-YEAR_S = 365 * 24 * 3600
 MAX_FORM_BYTES = 16 << 10
 
 _look = Look(Path(__file__).parent / "templates")
@@ -45,21 +42,23 @@ async def sign_in_form(request: AnyRequest, to: To = "/orders") -> Page:
     return _page(request, "sign_in.html", to=_here(to), email="", refused="")
 
 
-@post("/sign-in", roles=(ANYONE,), request_max_body_size=MAX_FORM_BYTES)
+@post("/sign-in", roles=(ANYONE,), limit="sign-in", request_max_body_size=MAX_FORM_BYTES)
 async def sign_in(
     data: URLEncodedBody[SignIn], request: AnyRequest, platform: given.Platform, session: given.Session
 ) -> Response[Any]:
     """Begin a session, and go to the page that was asked for."""
     try:
-        user = await auth.check_password(session, data.email, data.password)
+        device = auth.device(platform, request.cookies)
+        user = await auth.check_password(session, platform, data.email, data.password, device=device)
     except QurbaniError as error:
         if error.code not in ("bad_credentials", "too_many_requests"):
             raise
+        audit.about(session, outcome="refused", code=error.code)
         # A form is answered by the form, with what was typed, and not by a page about the problem.
         facts = {"to": _here(data.to), "email": data.email, "refused": error.code}
         return _page(request, "sign_in.html", error.kind.status, **facts)
     token = await auth.open_session(session, user, "page", platform)
-    return Redirect(_here(data.to), status_code=303, cookies=[auth.cookie(platform, token)])
+    return Redirect(_here(data.to), status_code=303, cookies=auth.cookies(platform, user, token))
 
 
 @post("/sign-out", roles=(ANYONE,), request_max_body_size=MAX_FORM_BYTES)
@@ -73,10 +72,7 @@ async def sign_out(request: AnyRequest, platform: given.Platform, session: given
 @get("/language/{language:str}", roles=(ANYONE,))
 async def speak(language: FromPath[str], platform: given.Platform, to: To = "/") -> Redirect:
     """Speak another language from now on, beginning with the page ``to``."""
-    chosen = Cookie(
-        LANGUAGE_COOKIE, value=choose([language]), max_age=YEAR_S, path="/", samesite="lax", httponly=True,
-        secure=platform.settings.https,
-    )  # fmt: skip
+    chosen = language_cookie(language, secure=platform.settings.https)
     return Redirect(_here(to), status_code=303, cookies=[chosen])
 
 
@@ -102,23 +98,14 @@ def problem(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 def _page(request: AnyRequest, template: str, status_code: int = 200, **facts: Any) -> Page:
-    facts |= {"who": request.scope.get("user"), "path": request.url.path}
-    html = _look.render(template, _language(request), **facts)
+    who = request.scope.get("user")
+    facts |= {"who": who, "path": request.url.path}
+    html = _look.render(template, language_of(request, who.language if who else None), **facts)
     return Response(html, status_code=status_code, media_type=MediaType.HTML)
 
 
-def _language(request: AnyRequest) -> str:
-    """The language that the reader chose, else that of the account, else that of the browser."""
-    who = request.scope.get("user")
-    chosen = request.cookies.get(LANGUAGE_COOKIE)
-    if chosen in LANGUAGES:
-        return chosen
-    return choose([who.language] if who else accepted(request.headers.get("accept-language", "")))
-
-
 def _here(to: str) -> str:
-    """A path of this site. Anything else, such as ``//elsewhere``, would send people away with our name on it."""
-    return to if to.startswith("/") and not to.startswith(("//", "/\\")) else "/orders"
+    return here(to, "/orders")
 
 
 ROUTES = [
@@ -128,5 +115,5 @@ ROUTES = [
         exception_handlers={Exception: problem},
         include_in_schema=False,
     ),
-    assets.router(opt={"roles": (ANYONE,)}),
+    assets.router(opt={"roles": (ANYONE,), "limit": "none"}),
 ]

@@ -19,12 +19,16 @@ NODE = "node"
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who is asking. A donor's ``id`` is the id of the donor record, too."""
+    """Who is asking. A donor's ``id`` is the id of the donor record, too.
+
+    ``key`` is the public key that a box has to prove its hold of with every call.
+    """
 
     id: UUID
     role: str
     name: str
     language: str
+    key: bytes = b""
 
 
 def permitted(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

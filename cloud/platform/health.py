@@ -16,7 +16,7 @@ from cloud.platform.core import Platform
 PATIENCE_S = 2.0
 
 
-@get("/health/live", roles=(ANYONE,))
+@get("/health/live", roles=(ANYONE,), limit="none")
 async def live() -> dict[str, str]:
     """This process answers."""
     return {"status": "ok"}

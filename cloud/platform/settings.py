@@ -26,6 +26,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     """How browsers and boxes reach the hub; ``https`` here makes cookies ``Secure``. Empty: host and port."""
 
+    trusted_proxies: str = ""
+    """Addresses, separated by commas, whose ``X-Forwarded-For`` and ``-Proto`` are believed."""
+    rate_factor: float = 1.0
+    """Multiplies every rate limit."""
+
     kafka_prefix: str = ""
     """Put before every topic and group, so that several hubs may share a broker."""
     kafka_partitions: int = 3

@@ -29,7 +29,7 @@ async def videos(session: given.Session, in_state: State = None) -> list[Video]:
 
 
 @route("/api/v1/videos/{video_id:uuid}/{variant:str}", http_method=["GET", "HEAD"],
-       roles=("donor", "admin", "auditor"))
+       roles=("donor", "admin", "auditor"), audited="always")
 async def watch(
     video_id: FromPath[UUID], variant: FromPath[Variant], request: Request[Any, Any, Any],
     platform: given.Platform, session: given.Session, who: given.Who,

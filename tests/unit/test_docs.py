@@ -11,6 +11,7 @@ import pytest
 import qurbani
 from cloud.main import SERVICES
 from cloud.platform.settings import Settings as HubSettings
+from commands import cloud_events
 from edge.settings import Settings as BoxSettings
 
 ROOT = Path(__file__).parents[2]
@@ -37,3 +38,7 @@ def test_the_architecture_names_every_service_and_noun() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text() + (ROOT / "README.md").read_text()
     assert all(service in text for service in SERVICES)
     assert all(f"qurbani {noun}" in text or f"make {noun}" in text for noun in set(qurbani.NOUNS) - {"models", "bench"})
+
+
+def test_the_events_are_documented_as_they_are() -> None:
+    assert (ROOT / "docs" / "events.md").read_text() == cloud_events.page()

@@ -64,6 +64,37 @@ def test_a_hub_from_nothing_to_its_end(cloud: Cloud, environ: dict[str, str], tm
         httpx.get(url)
 
 
+def test_a_tampered_copy_of_the_audit_is_found_out_without_the_hub(
+    cloud: Cloud, environ: dict[str, str], tmp_path: Path
+) -> None:
+    cloud("migrate")
+    with Process("cloud", "serve", environ=environ, log=tmp_path / "hub.log") as hub:
+        url = f"http://127.0.0.1:{environ['QURBANI_PORT']}"
+        wait_for("the hub", lambda: httpx.get(f"{url}/health/live").is_success)
+        for _ in range(3):
+            httpx.post(f"{url}/api/v1/auth/sign-in", json={"email": "nobody@example.org", "password": "x" * 15})
+        wait_for("the links", lambda: len(_exported(cloud, tmp_path)) == 5)  # the key, a checkpoint, three entries
+        hub.stop()
+    kept = tmp_path / "checkpoint.json"
+    kept.write_text(cloud("audit", "checkpoint")[1])
+    assert cloud("audit", "verify") == (0, "whole\n")
+    lines = _exported(cloud, tmp_path)
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(b"".join([*lines[:3], lines[3].replace(b"bad_credentials", b"bad_assertions_"), *lines[4:]]))
+    assert cloud("audit", "verify", str(copy)) == (1, "entry 2: edited\n")
+    copy.write_bytes(lines[0])  # no entry left, nor any checkpoint in the file itself
+    assert cloud("audit", "verify", str(copy)) == (0, "whole\n")
+    code, printed = cloud("audit", "verify", str(copy), "--checkpoint", str(kept), "--json")
+    assert (code, json.loads(printed)) == (1, {"whole": False, "breaks": [{"seq": 1, "kind": "cut"}]})
+    assert "does not begin with the hub's key" in str(cloud("audit", "verify", str(kept))[0])
+
+
+def _exported(cloud: Cloud, folder: Path) -> list[bytes]:
+    file = folder / "audit.jsonl"
+    assert cloud("audit", "export", str(file))[0] == 0
+    return file.read_bytes().splitlines(keepends=True)
+
+
 @pytest.mark.parametrize(("arguments", "change", "complaint"), [
     (("serve",), {"QURBANI_KAFKA": ""}, "QURBANI_KAFKA must be set"),
     (("serve",), {"QURBANI_PORT": "eighty"}, "QURBANI_"),

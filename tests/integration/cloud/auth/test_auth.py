@@ -112,7 +112,7 @@ def cookie(hub: CloudHub, who: Person) -> dict[str, str]:
     """What a browser sends once ``who`` has signed in on a page."""
 
     async def sign_in(session: Any) -> str:
-        user = await service.check_password(session, who.email, who.password)
+        user = await service.check_password(session, hub.platform, who.email, who.password)
         return await service.open_session(session, user, "page", hub.platform)
 
     return {"Cookie": f"{service.cookie_name(hub.platform)}={hub.run(sign_in)}"}

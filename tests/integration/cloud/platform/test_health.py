@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cloud.donors import service as donors
+from cloud.donors.schemas import NewDonor
 from demo.servers import Servers
-from tests.cloud_hub import CloudHub, copied_room, hub_settings, running
+from shared.ids import new_id
+from tests.cloud_hub import ADMIN, CloudHub, copied_room, hub_settings, running
 
 
 def test_all_is_well(hub: CloudHub) -> None:
@@ -31,8 +34,12 @@ def test_without_redis_and_kafka_the_hub_says_so_and_still_takes_orders_and_ops(
     states = alone.stranger.get("/health/ready", status=503)
     assert states == {"postgres": "ok", "redis": "ConnectionError", "kafka": "KafkaConnectionError"}
     alone.stranger.get("/health/live")
+    alone.stranger.post("/api/v1/auth/sign-in", {"email": ADMIN, "password": alone.password}, status=503)
     site = alone.site(A1="sheep")
-    order = alone.allocated_order(alone.donor(), site, "sheep", "Ahmed")
+    account = NewDonor("Amina Haddad", "amina@example.org", "correct horse battery", "fr")
+    now = alone.platform.clock.now()
+    known = alone.run(lambda session: donors.register(session, account, now=now, new_id=new_id))
+    order = alone.allocated_order(alone.trusting(str(known.id), "donor"), site, "sheep", "Ahmed")
     assert order["animals"][0]["tag"] == "A1"
     alone.box(site).sync()
 

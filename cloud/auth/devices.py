@@ -1,0 +1,46 @@
+"""Device cookies: a browser from which somebody has signed in before, so that strangers' guesses do not lock it out.
+
+Whoever guesses at an account shares one limit with all other strangers; a device that the account knows has a limit of
+its own (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). The cookie lets nobody in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from hmac import compare_digest, digest
+from uuid import UUID
+
+from litestar.datastructures import Cookie
+
+from cloud.platform import limits
+from cloud.platform.core import Platform
+
+YEAR_S = 365 * 24 * 3600
+
+
+def cookie_name(platform: Platform) -> str:
+    return "__Host-device" if platform.settings.https else "device"
+
+
+def remember(platform: Platform, user: UUID) -> Cookie:
+    """Makes the browser a known device of this account."""
+    id = platform.new_id()
+    return Cookie(
+        key=cookie_name(platform), value=f"{id}.{_mac(platform, id, user)}", max_age=YEAR_S, path="/", httponly=True,
+        secure=platform.settings.https, samesite="strict",
+    )  # fmt: skip
+
+
+async def count_guess(platform: Platform, account: str, user: UUID | None, cookie: str) -> None:
+    """Count one try at the password of ``account``, an address, whether or not it has a ``user``.
+
+    Raises ``too_many_requests`` and ``unavailable`` as :func:`cloud.platform.limits.spend` does.
+    """
+    id, _, mac = cookie.partition(".")
+    known = user is not None and compare_digest(mac, _mac(platform, id, user))
+    name = digest(platform.keys.derive("guess/1"), account.lower().encode(), hashlib.sha256).hex()
+    await limits.spend(platform, "guess", f"{name}/{id if known else 'stranger'}")
+
+
+def _mac(platform: Platform, id: object, user: UUID) -> str:
+    return digest(platform.keys.derive("device/1"), f"{id}/{user}".encode(), hashlib.sha256).hex()
