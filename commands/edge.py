@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import typer
@@ -26,7 +27,7 @@ app = typer.Typer(help="The box at a site. Its one folder is QURBANI_DATA.", no_
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to read.")]
 
-T = TypeVar("T")
+Stick = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The folder at which the stick is mounted.")]
 
 
 @app.command()
@@ -66,6 +67,17 @@ def status(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def manifests(folder: Annotated[Path, typer.Argument(file_okay=False, help="Where to put them.")]) -> None:
+    """Write what the box has signed of its captures, one file each, for `qurbani evidence verify FOLDER`."""
+    db = main.open_database(load())
+    rows = db.rows("SELECT node, number, text FROM manifest WHERE text IS NOT NULL ORDER BY number")
+    db.close()
+    folder.mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        (folder / f"{row['node']}-{row['number']:06}.manifest.json").write_text(row["text"])
+    typer.echo(f"{len(rows)} manifests")
+
+
 def doctor(as_json: AsJson = False) -> None:
     """Look for what is wrong and mend what can be mended. Exit code 1 when something stays wrong."""
     findings = list(checks.examine(load()))

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from commands import provenance
 from commands.copies import enhance, redact
 from commands.evaluate import app as evaluate
 from models_tflite.loader import load_detector, load_transcriber
@@ -37,6 +38,8 @@ from shared.evidence.stages import Stages
 
 app = typer.Typer(help="Check a video, or run one stage of the check alone.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
+app.command()(provenance.verify)
+app.command()(provenance.sign)
 app.command()(redact)
 app.command()(enhance)
 

@@ -68,6 +68,7 @@ TABLE: dict[str, Kind] = {
     "too_long": Kind(422, "The video is too long to be checked", "Record only the sacrifice."),
     "too_demanding": Kind(422, "The video takes too much time or memory to read", "Record at 1080p or less."),
     "decoder_crashed": Kind(422, "The video broke what reads it", "Send it again; else record again."),
+    "not_a_manifest": Kind(422, "Not a manifest of ours", "Take the file as it was handed out, unchanged."),
     # models
     "no_model": Kind(404, "No such model here", "See `qurbani models list`; get it with `qurbani models fetch`."),
     "model_damaged": Kind(422, "The model is not what it should be", "Delete its file and fetch it again."),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.platform import database
@@ -42,3 +42,15 @@ class Check(Base):
     outcome: Mapped[str | None] = mapped_column(Text)
     reasons: Mapped[list[str] | None]
     ended: Mapped[datetime | None]
+
+
+class Manifest(Base):
+    """What a box signed of a capture: the file, byte for byte, and its place in the chain of the box that it names."""
+
+    __tablename__ = "manifests"
+
+    video_id: Mapped[UUID] = mapped_column(primary_key=True)
+    node: Mapped[UUID] = mapped_column(index=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    text: Mapped[str] = mapped_column(Text)
+    told: Mapped[datetime]

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import service as executors
-from cloud.platform import outbox
+from cloud.platform import audit, outbox
 from cloud.processing import models
 from cloud.processing.completion import complete
 from cloud.processing.schemas import HeardName, Told
@@ -95,6 +95,7 @@ async def _end(session: AsyncSession, check: models.Check, now: datetime) -> Non
     names = {share.name for share in await executors.shares_on(session, sacrifice.animal_id)}
     outcome, reasons = complete(await _verdict(session, check.verdict_id), names)
     check.outcome, check.reasons, check.ended = outcome, list(reasons), now
+    await audit.record(session, "processing.end", now=now, subject=video.id, verdict=outcome, reasons=list(reasons))
     result = VideoProcessed(video.id, video.sacrifice_id, outcome, reasons)
     subject = await uploads.subject_of(session, video.sacrifice_id)
     await outbox.publish(session, "video.processed-final", result, subject=subject, now=now)

@@ -1,0 +1,80 @@
+"""What a box signed travels with its records, and can be checked by somebody who has two files and the hub's keys."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+from typer.testing import CliRunner
+
+from commands.evidence import app
+from demo.answers import wait_for
+from shared.crypto import SigningKey
+from shared.domain.verdict import Verdict
+from shared.evidence.manifest import FIRST, Capture, Manifest, Moment, judged, sign
+from tests.cloud_hub import CloudHub
+from tests.filmed import CLOCK, Filmed
+
+
+def manifest(film: Filmed, **change: Any) -> Manifest:
+    captured = Capture(1, FIRST, Moment(**CLOCK))
+    made = Manifest(
+        film.box.node, film.video, hashlib.sha256(film.content).hexdigest(), len(film.content), "video/mp4", captured,
+        {"software": "0.1.0"}, CLOCK["wall_ms"], judged(Verdict("authentic", "1")),
+    )  # fmt: skip
+    return replace(made, **change)
+
+
+def tell(film: Filmed, made: Manifest, key: SigningKey | None = None) -> None:
+    text = sign(key or film.box.identity.key, made).decode()
+    film.box.write("manifest", film.video, {"video_id": str(film.video), "text": text})
+    film.box.sync()
+
+
+def verify(*arguments: object) -> tuple[int, dict[str, Any]]:
+    done = CliRunner().invoke(app, ["verify", *map(str, arguments), "--json"])
+    return done.exit_code, json.loads(done.stdout)
+
+
+def test_from_the_box_to_whoever_doubts(busy_hub: CloudHub, tmp_path: Path) -> None:
+    film = Filmed(busy_hub, "Ahmed Benali")
+    film.tell()
+    film.judge()
+    tell(film, manifest(film))
+    film.send()
+    wait_for("the donor to be shown the video", lambda: film.order_state() == "verified")
+    for variant, who in (("original", busy_hub.admin), ("compressed", film.donor), ("poster", film.donor)):
+        for name, path in ((variant, film.url(variant)), (f"{variant}.manifest.json", f"{film.url(variant)}/manifest")):
+            (tmp_path / name).write_bytes(who.http.get(path).raise_for_status().content)
+    keys = tmp_path / "signers"
+    keys.write_bytes(busy_hub.client().get("/api/v1/signers").content)
+    status, found = verify(tmp_path, "--keys", keys)
+    assert (status, found["broken"]) == (0, [])
+    assert len(found["manifests"]) == 3
+    (tmp_path / "original.manifest.json").unlink()
+    status, found = verify(tmp_path, "--keys", keys)
+    assert status == 1
+    assert sorted(each["code"] for each in found["broken"]) == ["wrong_parent", "wrong_parent"]
+
+
+def test_what_a_donor_may_not_see_has_no_manifest_for_them(busy_hub: CloudHub) -> None:
+    film = Filmed(busy_hub, "Ahmed Benali")
+    film.tell()
+    tell(film, manifest(film))
+    assert film.donor.http.get(film.url("original") + "/manifest").status_code == 404
+    assert film.donor.http.get(film.url("compressed") + "/manifest").status_code == 404
+
+
+def test_a_manifest_that_does_not_hold_is_parked(busy_hub: CloudHub) -> None:
+    film = Filmed(busy_hub, "Ahmed Benali")
+    film.tell()
+    for made, key, code in (
+        (manifest(film), SigningKey.generate(), "bad_signature"),
+        (manifest(film, sha256="ab" * 32), None, "bad_op"),
+    ):
+        film.box.parked.clear()
+        tell(film, made, key)
+        assert [parked.code for parked in film.box.parked.values()] == [code]
