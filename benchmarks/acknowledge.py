@@ -54,7 +54,7 @@ def _box(folder: Path) -> tuple[Capture, list[UUID]]:
     hub_sign, hub_seal = SigningKey.generate().public.raw, UnsealKey.generate().public.raw
     site = new_id()
     identity.save(db, Node(new_id(), site, "bench", "http://hub.example", hub_sign, hub_seal))
-    capture = Capture(db, keys.sign, SystemClock(), new_id)
+    capture = Capture(db, keys.ring, SystemClock(), new_id)
     animals = [new_id() for _ in range(ROUNDS)]
     fields = {"site_id": str(site), "species": "sheep", "pen": "A"}
     news = [Change(at, "animal", id, {**fields, "tag": f"T{at}"}) for at, id in enumerate(animals, 1)]

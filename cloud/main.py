@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import uvicorn
@@ -21,7 +22,9 @@ from litestar.router import Router
 from litestar.types import ASGIApp, Scope
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud.apply import cases
 from cloud.apply import service as ops
+from cloud.apply.cases import Quarantined
 from cloud.auth import service as auth
 from cloud.auth.gate import Gate
 from cloud.platform import audit, health, outbox
@@ -38,6 +41,7 @@ from cloud.platform.settings import Settings
 from cloud.platform.worker import Worker
 from shared.headers import SecurityHeaders
 from shared.problems import PROBLEM_HANDLERS, as_qurbani_error
+from sync.messages import MEDIA_TYPE
 
 SERVICES = ("auth", "donors", "executors", "uploads", "processing", "notifications", "apply", "pages")
 """Every service, the lower ones first.
@@ -101,7 +105,7 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
         plugins=[plugin(platform) for plugin in chain(*offered(services, "plugins", "PLUGINS"))],
         logging_config=None,
     )
-    return SecurityHeaders(app)
+    return SecurityHeaders(app, lean={MEDIA_TYPE})
 
 
 def server(platform: Platform, services: Sequence[str] = SERVICES) -> uvicorn.Server:
@@ -178,6 +182,18 @@ async def create_admin(settings: Settings, email: str) -> str:
             now=platform.clock.now(),
         )  # fmt: skip
     return password
+
+
+async def quarantine(settings: Settings, node: UUID | None) -> list[Quarantined]:
+    """The ops of boxes that could not be applied, with their reasons."""
+    async with opened(settings) as platform, platform.database.begin() as session:
+        return await cases.quarantine(session, node)
+
+
+async def retry(settings: Settings, which: ops.Redrive) -> int:
+    """Try quarantined ops again; how many could be applied."""
+    async with opened(settings) as platform, platform.database.begin() as session:
+        return await ops.retry_parked(session, platform.clock.now(), which)
 
 
 class Redriven(msgspec.Struct, frozen=True):

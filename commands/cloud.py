@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -76,6 +77,27 @@ def redrive(as_json: AsJson = False) -> None:
         typer.echo(msgspec.json.encode(found))
     else:
         typer.echo(f"{found.events} events sent again, {found.jobs} jobs and {found.ops} ops taken up")
+
+
+@app.command()
+def quarantine(
+    node: Annotated[UUID | None, typer.Option(help="Only of this box.")] = None,
+    seq: Annotated[int | None, typer.Option(help="Only this op of the box; for --redrive.")] = None,
+    redrive: Annotated[bool, typer.Option("--redrive", help="Try them again first.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What boxes sent that could not be applied, and why. Exit code 1 while there is any."""
+    chosen = load()
+    applied = asyncio.run(main.retry(chosen, main.ops.Redrive(node, seq))) if redrive else 0
+    left = asyncio.run(main.quarantine(chosen, node))
+    if as_json:
+        typer.echo(msgspec.json.encode({"applied": applied, "quarantined": left}))
+    else:
+        for op in left:
+            typer.echo(f"{op.node} {op.seq} {op.entity} {op.key} by {op.actor}: {op.detail} [{op.code}]")
+        typer.echo(f"{len(left)} ops in quarantine" + (f", {applied} applied now" if redrive else ""))
+    if left:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -10,11 +10,13 @@ import httpx
 import structlog
 
 from edge.bus import Ear
+from edge.line import Cap
 from edge.outbox import Outbox
 from edge.settings import Settings
 from shared.errors import QurbaniError
 from sync.backoff import delay_s
 from sync.calls import Call, Reply, drive
+from sync.schedule import Line
 from sync.session import Session
 
 _log = structlog.get_logger(__name__)
@@ -28,7 +30,10 @@ def client(settings: Settings, hub_url: str) -> httpx.Client:
         write=settings.sync_write_timeout_s,
         pool=settings.sync_pool_timeout_s,
     )
-    return httpx.Client(base_url=hub_url, timeout=timeout, follow_redirects=False)
+    http = httpx.Client(base_url=hub_url, timeout=timeout, follow_redirects=False)
+    for name in ("accept", "accept-encoding", "connection", "user-agent"):
+        del http.headers[name]  # they say nothing to the hub, and a slow line carries them with every call
+    return http
 
 
 def send(http: httpx.Client, call: Call) -> Reply:
@@ -44,12 +49,14 @@ def send(http: httpx.Client, call: Call) -> Reply:
 class Agent:
     """Runs the session again and again: at a bell, after an interval, and after a failure with growing patience."""
 
-    def __init__(self, session: Session, outbox: Outbox, http: httpx.Client, ear: Ear, settings: Settings) -> None:
+    def __init__(self, session: Session, outbox: Outbox, http: httpx.Client, ear: Ear, settings: Settings,
+                 cap: Cap | None = None) -> None:
         self._session = session
         self._outbox = outbox
         self._http = http
         self._ear = ear
         self._settings = settings
+        self._cap = cap or Cap(Line())
         self._failures = 0
 
     def run(self) -> None:
@@ -60,7 +67,7 @@ class Agent:
     def once(self) -> float:
         """One session; the seconds until the next one, unless a bell rings before."""
         try:
-            refused = drive(self._session.run(), lambda call: send(self._http, call))
+            refused = drive(self._session.run(), self._send)
         except QurbaniError as error:
             return self._failed(error)
         self._failures = 0
@@ -68,6 +75,10 @@ class Agent:
             _log.warning("blob_refused", blob=blob_id, code=refusal.code, detail=refusal.detail)
             self._outbox.failed(f"{refusal.code}: {refusal.detail}")
         return self._settings.sync_interval_s
+
+    def _send(self, call: Call) -> Reply:
+        self._cap.before(call)
+        return send(self._http, call)
 
     def _failed(self, error: QurbaniError) -> float:
         self._failures += 1

@@ -7,22 +7,23 @@ never heard the answer sends the same ids again and gets the same result.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from edge import jobs
+from edge import feed, jobs, manifests
 from edge.db import Database, Tx, one
+from edge.node import Keyring
 from shared.clock import Clock, Reading
 from shared.crypto import SigningKey
-from shared.domain.fields import FIELDS
 from shared.domain.sacrifice import SACRIFICE
 from shared.domain.verdict import Verdict
 from shared.errors import QurbaniError
 from shared.ids import NewId
 from sync import hlc
+from sync.feed import Page
 from sync.messages import Change
 from sync.ops import GENESIS, Op, encode, op_hash, sign_op
 
@@ -46,11 +47,11 @@ class Video(msgspec.Struct, frozen=True):
 
 
 class Capture:
-    """Writes records with the key of this box. ``clock`` and ``new_id`` say when and what is new."""
+    """Writes records with the ``keys`` of this box. ``clock`` and ``new_id`` say when and what is new."""
 
-    def __init__(self, db: Database, key: SigningKey, clock: Clock, new_id: NewId) -> None:
+    def __init__(self, db: Database, keys: Keyring, clock: Clock, new_id: NewId) -> None:
         self._db = db
-        self._key = key
+        self._keys = keys
         self._clock = clock
         self._new_id = new_id
 
@@ -102,6 +103,7 @@ class Capture:
             self._append(tx, now, "video", video.id, patch, str(executor_id))
             self._move(tx, now, video.sacrifice_id, state, "recorded", str(executor_id))
             jobs.add(tx, VALIDATE, video.id)
+            manifests.number(tx, video.id, now)
             return video.blob_id
 
         return self._db.write(work)
@@ -125,6 +127,8 @@ class Capture:
             row = {"video_id": str(video_id), "outcome": verdict.outcome}
             tx.table("verdict").insert({"id": str(id), "body": json.dumps(body), **row})
             self._append(tx, now, "verdict", id, {**row, "body": body}, BOX)
+            text = manifests.vouch(tx, self._signer(tx), now, video_id, verdict)
+            self._append(tx, now, "manifest", video_id, {"video_id": str(video_id), "text": text}, BOX)
             waiting = one(tx, """
                 SELECT 1 FROM video LEFT JOIN verdict ON verdict.video_id = video.id
                 WHERE video.sacrifice_id = ? AND verdict.id IS NULL""", video["sacrifice_id"])
@@ -134,18 +138,31 @@ class Capture:
 
         self._db.write(work)
 
-    def apply_feed(self, changes: Sequence[Change], cursor: int) -> None:
-        """Take in a page of the site feed and move the cursor, both or neither.
+    def apply_feed(
+        self, changes: Sequence[Change], cursor: int, mark: bytes = b"", *, again: bool = False, more: bool = False
+    ) -> None:
+        """Take in a page of the site feed and move the cursor, both or neither."""
+        page = Page(list(changes), cursor, more, mark, again)
+        self._db.write(lambda tx: feed.apply(tx, page))
 
-        What a newer hub knows and this box does not is left out.
+    def take_over(self, node: UUID, common: int, sign_file: str) -> None:
+        """From now on this box is ``node`` and signs with the key in ``sign_file``.
+
+        The ops after ``common`` are chained anew, as the first of ``node``; all are kept as they were, too.
         """
 
         def work(tx: Tx) -> None:
-            seen = tx.execute("SELECT cursor FROM link").fetchone()[0]
-            for change in changes:
-                if change.cursor > seen and change.entity in FEED:
-                    _apply(tx, change)
-            tx.execute("UPDATE link SET cursor = max(cursor, ?)", [cursor])
+            if one(tx, "SELECT 1 FROM node WHERE id = ?", node):
+                return
+            tx.execute("INSERT INTO former_node SELECT id, sign_file, ? FROM node", [common])
+            tx.execute("INSERT INTO former_op SELECT (SELECT id FROM node), op.* FROM op")
+            branch = list(tx.query("SELECT * FROM op WHERE seq > ? ORDER BY seq", [common]))
+            tx.execute("DELETE FROM op")
+            tx.execute("UPDATE node SET id = ?, sign_file = ?", [str(node), sign_file])
+            tx.execute("UPDATE link SET acked = 0, stick_seq = 0")
+            for row in branch:
+                patch = msgspec.msgpack.decode(row["patch"])
+                self._chain(tx, row["hlc"], row["wall_ms"], row["entity"], UUID(row["key"]), patch, row["actor"])
 
         self._db.write(work)
 
@@ -155,11 +172,16 @@ class Capture:
             self._append(tx, now, "sacrifice", id, {"state": to}, actor)
 
     def _append(self, tx: Tx, now: Reading, entity: str, key: UUID, patch: dict[str, Any], actor: str) -> None:
+        head = one(tx, "SELECT hlc FROM op ORDER BY seq DESC LIMIT 1") or {"hlc": 0}
+        hub_hlc = tx.execute("SELECT hub_hlc FROM link").fetchone()[0]
+        self._chain(tx, hlc.tick(max(head["hlc"], hub_hlc), now.wall_ms), now.wall_ms, entity, key, patch, actor)
+
+    def _chain(
+        self, tx: Tx, stamp: int, wall_ms: int, entity: str, key: UUID, patch: dict[str, Any], actor: str
+    ) -> None:
         """Chain and sign the next op. The transaction makes ``seq`` gapless; a rolled-back op never was."""
-        head = one(tx, "SELECT seq, hlc, hash FROM op ORDER BY seq DESC LIMIT 1")
-        head = head or {"seq": 0, "hlc": 0, "hash": GENESIS}
-        node, hub_hlc = tx.execute("SELECT id, hub_hlc FROM node, link").fetchone()
-        stamp = hlc.tick(max(head["hlc"], hub_hlc), now.wall_ms)
+        head = one(tx, "SELECT seq, hash FROM op ORDER BY seq DESC LIMIT 1") or {"seq": 0, "hash": GENESIS}
+        node = tx.execute("SELECT id FROM node").fetchone()[0]
         op = Op(UUID(node), head["seq"] + 1, stamp, entity, key, patch, actor, head["hash"])
         digest = op_hash(op)
         tx.table("op").insert({
@@ -171,17 +193,13 @@ class Capture:
             "actor": actor,
             "prev": op.prev,
             "hash": digest,
-            "sig": sign_op(self._key, digest),
-            "wall_ms": now.wall_ms,
+            "sig": sign_op(self._signer(tx), digest),
+            "wall_ms": wall_ms,
         })
 
-
-FEED: Mapping[str, Sequence[str]] = {
-    entity: tuple(name for name, policy in fields.items() if policy == "cloud_only")
-    for entity, fields in FIELDS.items()
-    if "cloud_only" in fields.values()
-}
-"""The records that the hub writes, and their fields: tables and columns of the same names."""
+    def _signer(self, tx: Tx) -> SigningKey:
+        """The key of the name that the box goes by now; another process may have taken it a moment ago."""
+        return self._keys[tx.execute("SELECT sign_file FROM node").fetchone()[0]]
 
 
 def sacrifice_state(tx: Tx, id: UUID) -> str:
@@ -189,19 +207,6 @@ def sacrifice_state(tx: Tx, id: UUID) -> str:
     if row is None:
         raise QurbaniError("not_found", "open the sacrifice first")
     return str(row["state"])
-
-
-def _apply(tx: Tx, change: Change) -> None:
-    """A change replaces its record; a field that it does not name is unknown from then on."""
-    if change.fields is None:
-        tx.table(change.entity).delete_where("id = ?", [str(change.key)])
-        return
-    fields = {name: _column(change.fields[name]) for name in FEED[change.entity] if name in change.fields}
-    tx.table(change.entity).insert({"id": str(change.key), **fields}, replace=True)
-
-
-def _column(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, list | tuple | dict) else value
 
 
 def _json(value: object) -> str:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import sqlite_utils
 
-from edge import migrations, sqlite
+from edge import feed, migrations, sqlite
 from shared.errors import QurbaniError
 
 T = TypeVar("T")
@@ -26,26 +26,43 @@ BUSY_S = 30.0
 """How long a write waits for another process's write; each of them is milliseconds."""
 
 _FULL = 2
+_FULL_DISK = (13, 4874)
+"""SQLITE_FULL, and SQLITE_IOERR_SHMSIZE where the index of the write-ahead log could not grow."""
 
 
 class Database:
     """Opens ``path``, brings its schema up to date, and asserts that what is committed is on the disk."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, give_room: Callable[[], bool] = lambda: False) -> None:
+        """``give_room`` makes some when the disk is full, and says whether it could."""
         self.path = path
+        self._give_room = give_room
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._writer = _open(path)
         with _transaction(self._writer, "BEGIN IMMEDIATE") as tx:
             migrations.apply(tx)
+            feed.make_views(tx)
         self._reader = _open(path, read_only=True)
 
     def write(self, work: Callable[[Tx], T]) -> T:
         """Run ``work`` as one transaction: all of it is on the disk when this returns, or nothing is.
 
-        ``work`` must be short and do nothing but SQL: every writer of the box waits for it.
+        ``work`` must be short and do nothing but SQL: every writer of the box waits for it. It runs once more if the
+        disk was full and room could be given. Raises ``storage_full`` if not.
         """
-        with self._write_lock, _transaction(self._writer, "BEGIN IMMEDIATE") as tx:
+        with self._write_lock:
+            try:
+                return self._write(work)
+            except sqlite.library().OperationalError as error:
+                if error.sqlite_errorcode not in _FULL_DISK:
+                    raise
+                if not self._give_room():
+                    raise QurbaniError("storage_full") from error
+                return self._write(work)
+
+    def _write(self, work: Callable[[Tx], T]) -> T:
+        with _transaction(self._writer, "BEGIN IMMEDIATE") as tx:
             return work(tx)
 
     def read(self, work: Callable[[Tx], T]) -> T:

@@ -24,7 +24,6 @@ from edge.capture import Capture
 from edge.db import Database
 from edge.disk import Disk
 from edge.node import Keys, Node
-from edge.outbox import Outbox
 from edge.settings import Settings
 from edge.site import Site
 from edge.supervisor import Program, Supervisor
@@ -56,7 +55,7 @@ class Box(msgspec.Struct, frozen=True):
         if node is None:
             raise QurbaniError("not_enrolled")
         keys = Keys.load(settings.keys)
-        capture = Capture(db, keys.sign, clock, new_id)
+        capture = Capture(db, keys.ring, clock, new_id)
         return cls(settings, clock, db, keys, node, capture, Blobs(settings.blobs, keys.seal))
 
 
@@ -108,7 +107,7 @@ def api(settings: Settings, listening: socket.socket) -> None:
         videos.finished,
         box.clock,
         new_id,
-        admit=videos.admit,
+        admit=lambda upload, received: videos.admit(upload),
         limits=Limits(max_size=settings.edge_max_video_bytes),
     )
     auth = Auth(box.db, box.keys.sign, box.clock, timedelta(hours=settings.edge_session_hours))
@@ -150,15 +149,17 @@ def work(settings: Settings) -> None:
 
 def sync(settings: Settings) -> None:
     """The process that speaks to the hub."""
+    from edge import line
     from edge.agent import Agent, client
     from sync.session import Identity, Session
 
     box = Box.open(settings)
-    outbox = Outbox(box.db, box.node, box.capture, box.clock)
-    who = Identity(box.node.id, box.keys.sign, box.node.hub_verify)
+    found = line.of(settings)
+    outbox = line.LineOutbox(box.db, box.keys, box.capture, box.clock, line=found)
+    who = Identity(box.node.id, box.keys.ring[box.node.sign_file], box.node.hub_verify)
     with client(settings, settings.hub_url or box.node.hub_url) as http:
         talk = Session(who, outbox, box.blobs, box.clock, new_id)
-        Agent(talk, outbox, http, Ear(settings.run, [OP]), settings).run()
+        Agent(talk, outbox, http, Ear(settings.run, [OP]), settings, line.Cap(found)).run()
 
 
 def enrol(settings: Settings, hub_url: str, code: str, name: str) -> Node:

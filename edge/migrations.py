@@ -122,3 +122,149 @@ def jobs(tx: sqlite_utils.Database) -> None:
         ) STRICT;
         CREATE INDEX job_open ON job (id) WHERE state = 'open';
     """)
+
+
+@steps()
+def sticks(tx: sqlite_utils.Database) -> None:
+    """What was written on a stick last, and when, by our wall clock: it may be on its way to the hub."""
+    tx.executescript("""
+        ALTER TABLE link ADD COLUMN stick_seq INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE link ADD COLUMN stick_ms INTEGER;
+        ALTER TABLE blob ADD COLUMN stick_ms INTEGER;
+    """)
+
+
+@steps()
+def manifests(tx: sqlite_utils.Database) -> None:
+    """Each capture's number from the moment it is kept, and what was signed of it once it was checked."""
+    tx.executescript("""
+        CREATE TABLE manifest (
+            node TEXT NOT NULL,     -- under which name of this box
+            number INTEGER NOT NULL CHECK (number > 0),
+            video_id TEXT NOT NULL REFERENCES video (id),
+            previous TEXT NOT NULL, -- SHA-256 of the video numbered before, hex
+            uncertain_ms INTEGER,   -- by how much the clock may have been off when it was kept; NULL: nobody knows
+            text TEXT,              -- the manifest as it was signed; NULL until the check has ended
+            PRIMARY KEY (node, number),
+            UNIQUE (node, video_id)
+        ) STRICT;
+        -- The readings of both clocks at the last contact.
+        ALTER TABLE link ADD COLUMN contact_hub_ms INTEGER;
+        ALTER TABLE link ADD COLUMN contact_mono_ms INTEGER;
+        ALTER TABLE link ADD COLUMN contact_boot TEXT;
+    """)
+
+
+@steps()
+def told(tx: sqlite_utils.Database) -> None:
+    """The site feed as it was told; ``edge.feed`` makes views of it where there were tables."""
+    tx.executescript("""
+        CREATE TABLE feed (
+            entity TEXT NOT NULL,
+            key TEXT NOT NULL,
+            fields TEXT NOT NULL,     -- JSON
+            reading INTEGER NOT NULL, -- during which whole reading of the feed it was last met
+            PRIMARY KEY (entity, key)
+        ) STRICT;
+        CREATE INDEX feed_share_animal ON feed (fields ->> 'animal_id') WHERE entity = 'share';
+        ALTER TABLE link ADD COLUMN mark BLOB NOT NULL DEFAULT x'';   -- the hub's name for the place at cursor
+        ALTER TABLE link ADD COLUMN reading INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE link ADD COLUMN is_reading INTEGER NOT NULL DEFAULT 0; -- a whole reading has not ended yet
+        ALTER TABLE link ADD COLUMN repaired INTEGER NOT NULL DEFAULT 0;   -- records that differed from the hub's
+        -- The hub does not know a place without a mark, so all of it is read again; until then, this is here.
+        INSERT INTO feed SELECT 'site', id,
+            json_object('name', name, 'timezone', timezone, 'languages', json(languages)), 0 FROM site;
+        INSERT INTO feed SELECT 'animal', id,
+            json_object('site_id', site_id, 'tag', tag, 'species', species, 'pen', pen), 0 FROM animal;
+        INSERT INTO feed SELECT 'share', id, json_object('animal_id', animal_id, 'reference', reference,
+            'name', name, 'language', language, 'spellings', json(spellings)), 0 FROM share;
+        INSERT INTO feed SELECT 'executor', id,
+            json_object('name', name, 'pin_hash', pin_hash, 'language', language), 0 FROM executor;
+        DROP TABLE site;
+        DROP TABLE animal;
+        DROP TABLE share;
+        DROP TABLE executor;
+        DROP TABLE receipt;
+    """)
+
+
+@steps()
+def identities(tx: sqlite_utils.Database) -> None:
+    """A box that finds another one under its name takes a further one; what it had signed before is kept."""
+    tx.executescript("""
+        ALTER TABLE node ADD COLUMN sign_file TEXT NOT NULL DEFAULT 'sign.pem';
+        CREATE TABLE former_node (id TEXT PRIMARY KEY, sign_file TEXT NOT NULL, common INTEGER NOT NULL) STRICT;
+        CREATE TABLE former_op (
+            node TEXT NOT NULL REFERENCES former_node (id),
+            seq INTEGER NOT NULL,
+            hlc INTEGER NOT NULL,
+            entity TEXT NOT NULL,
+            key TEXT NOT NULL,
+            patch BLOB NOT NULL,
+            actor TEXT NOT NULL,
+            prev BLOB NOT NULL,
+            hash BLOB NOT NULL,
+            sig BLOB NOT NULL,
+            wall_ms INTEGER NOT NULL,
+            parked TEXT,
+            PRIMARY KEY (node, seq)
+        ) STRICT;
+    """)
+
+
+@steps()
+def claims(tx: sqlite_utils.Database) -> None:
+    """Which tablet stands before which animal, until when by the monotonic clock of which boot."""
+    tx.executescript("""
+        CREATE TABLE claim (
+            animal_id TEXT PRIMARY KEY,
+            executor_id TEXT NOT NULL,
+            tablet TEXT NOT NULL,
+            token INTEGER NOT NULL,  -- one more for each new holder; an older one is refused
+            boot TEXT NOT NULL,
+            until_ms INTEGER NOT NULL
+        ) STRICT;
+    """)
+
+
+@steps()
+def events(tx: sqlite_utils.Database) -> None:
+    """What changed, in one order, for tablets that look on. Written by whatever transaction changed it."""
+    tx.executescript("""
+        CREATE TABLE event (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            entity TEXT NOT NULL,
+            key TEXT NOT NULL
+        ) STRICT;
+        CREATE TRIGGER event_op AFTER INSERT ON op BEGIN
+            INSERT INTO event (entity, key) VALUES (NEW.entity, NEW.key);
+        END;
+        CREATE TRIGGER event_feed AFTER UPDATE OF cursor ON link WHEN NEW.cursor <> OLD.cursor BEGIN
+            INSERT INTO event (entity, key) SELECT 'site', site_id FROM node;
+        END;
+        CREATE TRIGGER event_sent AFTER UPDATE OF sent ON blob WHEN NEW.sent <> OLD.sent BEGIN
+            INSERT INTO event (entity, key) VALUES ('blob', NEW.id);
+        END;
+        CREATE TRIGGER event_claimed AFTER INSERT ON claim BEGIN
+            INSERT INTO event (entity, key) VALUES ('claim', NEW.animal_id);
+        END;
+        CREATE TRIGGER event_claim AFTER UPDATE ON claim WHEN NEW.token <> OLD.token OR NEW.until_ms = 0 BEGIN
+            INSERT INTO event (entity, key) VALUES ('claim', NEW.animal_id);
+        END;
+        -- Whoever was away for longer begins anew.
+        CREATE TRIGGER event_end AFTER INSERT ON event WHEN NEW.seq % 1000 = 0 BEGIN
+            DELETE FROM event WHERE seq <= NEW.seq - 20000;
+        END;
+    """)
+
+
+@steps()
+def pruned(tx: sqlite_utils.Database) -> None:
+    """A blob that the hub has confirmed may leave the box; its record stays."""
+    tx.executescript("ALTER TABLE blob ADD COLUMN pruned INTEGER NOT NULL DEFAULT 0;")
+
+
+@steps()
+def receipts(tx: sqlite_utils.Database) -> None:
+    """When the hub had a whole file durably, by a receipt whose signature was checked. Nothing less frees space."""
+    tx.executescript("ALTER TABLE blob ADD COLUMN confirmed_ms INTEGER;")

@@ -9,26 +9,48 @@ from uuid import UUID
 import msgspec
 
 from edge.db import Database, Tx
-from shared.crypto import SealKey, SigningKey, UnsealKey, VerifyKey, load_key, save_key
+from shared.crypto import PrivateKey, SealKey, SigningKey, UnsealKey, VerifyKey, load_key, save_key
 from shared.errors import QurbaniError
 
-KEY_FILES = ("sign.pem", "seal.pem")
+FIRST = "sign.pem"
+KEY_FILES = (FIRST, "seal.pem")
+
+
+class Keyring:
+    """The keys that the box signs with, by the names of their files: one for each name that it has gone by."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._keys: dict[str, SigningKey] = {}
+
+    def __getitem__(self, name: str) -> SigningKey:
+        """Raises ``misconfigured`` when the file is not there."""
+        if name not in self._keys:
+            self._keys[name] = _load(self._folder / name, SigningKey)
+        return self._keys[name]
+
+    def make(self, name: str) -> SigningKey:
+        """The key of that name, which is on the disk when this returns; the same one every time."""
+        if not (self._folder / name).exists():
+            save_key(self._folder / name, SigningKey.generate())
+        return self[name]
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """The private keys. They never leave the box; the hub knows their public halves."""
+    """The private keys. They never leave the box; the hub knows their public halves.
+
+    ``sign`` is the first of the ``ring``; ``seal`` opens what lies on this disk.
+    """
 
     sign: SigningKey
     seal: UnsealKey
+    ring: Keyring
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The keys in ``folder``. Raises ``misconfigured`` when they are not there: new ones would help nobody."""
-        sign, seal = (folder / name for name in KEY_FILES)
-        try:
-            return cls(load_key(sign, SigningKey), load_key(seal, UnsealKey))
-        except FileNotFoundError as error:
-            raise QurbaniError("misconfigured", f"the private key {error.filename} is missing") from error
+        ring = Keyring(folder)
+        return cls(ring[FIRST], _load(folder / KEY_FILES[1], UnsealKey), ring)
 
     @classmethod
     def make(cls, folder: Path) -> Self:
@@ -42,7 +64,7 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 class Node(msgspec.Struct, frozen=True):
-    """An enrolled box: its id, its site, and the hub that it trusts."""
+    """An enrolled box: its id, its site, the hub that it trusts, and the file of the key that it signs with."""
 
     id: UUID
     site_id: UUID
@@ -50,6 +72,7 @@ class Node(msgspec.Struct, frozen=True):
     hub_url: str
     hub_sign_key: bytes
     hub_seal_key: bytes
+    sign_file: str = FIRST
 
     @property
     def hub_verify(self) -> VerifyKey:
@@ -62,7 +85,7 @@ class Node(msgspec.Struct, frozen=True):
 
 def load(db: Database) -> Node | None:
     """Who the box is, or None before it has enrolled."""
-    rows = db.rows("SELECT id, site_id, name, hub_url, hub_sign_key, hub_seal_key FROM node")
+    rows = db.rows("SELECT id, site_id, name, hub_url, hub_sign_key, hub_seal_key, sign_file FROM node")
     return msgspec.convert(rows[0], Node) if rows else None
 
 
@@ -76,3 +99,10 @@ def save(db: Database, node: Node) -> None:
         tx.table("node").upsert({"one": 1, **row}, pk="one")
 
     db.write(work)
+
+
+def _load(path: Path, kind: type[PrivateKey]) -> PrivateKey:
+    try:
+        return load_key(path, kind)
+    except FileNotFoundError as error:
+        raise QurbaniError("misconfigured", f"the private key {error.filename} is missing") from error

@@ -3,65 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from edge import feed
 from edge.capture import Capture
 from edge.db import Database, Tx
-from edge.node import Node
+from edge.node import Keys
 from shared.clock import Clock
 from sync import hlc
+from sync.feed import Page
 from sync.messages import Change, Parked
-from sync.ops import Batch, Op, pack
-from sync.ports import Outgoing, Position
+from sync.ops import GENESIS, Batch, Op, pack
+from sync.ports import Heir, Outgoing, Position
+from sync.schedule import due_ms, order
 
 _LINE_BYTES = 192
 """No op of a batch takes more than this beside its patch."""
 
 
 class Outbox:
-    """A :class:`sync.ports.NodeStore`. ``acked`` and ``cursor`` only ever grow, so a late answer does no harm."""
+    """A :class:`sync.ports.NodeStore`."""
 
-    def __init__(self, db: Database, node: Node, capture: Capture, clock: Clock) -> None:
+    def __init__(self, db: Database, keys: Keys, capture: Capture, clock: Clock) -> None:
         self._db = db
-        self._node = node
+        self._keys = keys
         self._capture = capture
         self._clock = clock
 
     def position(self) -> Position:
-        row = self._db.rows("SELECT acked, cursor, (SELECT coalesce(max(seq), 0) FROM op) AS head FROM link")[0]
-        return Position(self._node.id, row["head"], row["acked"], row["cursor"])
+        row = self._db.rows("""
+            SELECT id, acked, cursor, mark, (SELECT coalesce(max(seq), 0) FROM op) AS head FROM node, link""")[0]
+        return Position(UUID(row["id"]), row["head"], row["acked"], row["cursor"], row["mark"])
+
+    def hash_at(self, seq: int) -> bytes:
+        found = self._db.rows("SELECT hash FROM op WHERE seq = ?", seq)
+        return bytes(found[0]["hash"]) if seq else GENESIS
 
     def batch(self, after: int, max_ops: int, max_bytes: int) -> Batch | None:
-        rows = self._db.rows("SELECT * FROM op WHERE seq > ? ORDER BY seq LIMIT ?", after, max_ops)
+        rows = self._db.rows("SELECT node.id, op.* FROM op, node WHERE seq > ? ORDER BY seq LIMIT ?", after, max_ops)
         ops: list[Op] = []
         size, sig = 0, b""
         for row in rows:
             size += len(row["patch"]) + _LINE_BYTES
             if ops and size > max_bytes:
                 break
-            key, patch = UUID(row["key"]), msgspec.msgpack.decode(row["patch"])
-            ops.append(Op(self._node.id, row["seq"], row["hlc"], row["entity"], key, patch, row["actor"], row["prev"]))
+            node, key, patch = UUID(row["id"]), UUID(row["key"]), msgspec.msgpack.decode(row["patch"])
+            ops.append(Op(node, row["seq"], row["hlc"], row["entity"], key, patch, row["actor"], row["prev"]))
             sig = row["sig"]
         return pack(ops, sig) if ops else None
 
-    def acknowledge(self, acked: int, parked: Sequence[Parked]) -> None:
+    def acknowledge(self, acked: int, parked: Sequence[Parked], *, whole: bool = False) -> None:
         def work(tx: Tx) -> None:
+            if whole:
+                tx.execute("UPDATE op SET parked = NULL WHERE parked IS NOT NULL")
             for op in parked:
                 tx.execute("UPDATE op SET parked = ? WHERE seq = ?", [f"{op.code}: {op.detail}", op.seq])
-            tx.execute("UPDATE link SET acked = max(acked, ?)", [acked])
+            tx.execute("UPDATE link SET acked = ?", [acked])
 
         self._db.write(work)
 
-    def apply(self, changes: Sequence[Change], cursor: int) -> None:
-        self._capture.apply_feed(changes, cursor)
+    def apply(self, page: Page) -> None:
+        self._capture.apply_feed(page.changes, page.cursor, page.mark, again=page.again, more=page.more)
+
+    def records(self) -> dict[tuple[str, UUID], dict[str, Any]]:
+        return self._db.read(feed.records)
+
+    def repair(self, changes: Sequence[Change]) -> None:
+        def work(tx: Tx) -> None:
+            feed.put(tx, changes)
+            tx.execute("UPDATE link SET repaired = repaired + ?", [len(changes)])
+
+        self._db.write(work)
+
+    def heir(self) -> Heir:
+        return Heir(self._keys.ring.make(self._heir_file()), self._keys.seal.public)
+
+    def take_over(self, node: UUID, common: int) -> None:
+        self._capture.take_over(node, common, self._heir_file())
+
+    def _heir_file(self) -> str:
+        former = self._db.rows("SELECT count(*) AS names FROM former_node")[0]["names"]
+        return f"sign-{former + 2}.pem"
 
     def heard(self, time_ms: int) -> None:
-        contact = [hlc.pack(time_ms), self._clock.read().wall_ms]
-        self._db.write(
-            lambda tx: tx.execute("UPDATE link SET hub_hlc = max(hub_hlc, ?), contact_ms = ?, error = NULL", contact)
-        )
+        now = self._clock.read()
+        contact = [hlc.pack(time_ms), now.wall_ms, time_ms, now.mono_ms, now.boot]
+        self._db.write(lambda tx: tx.execute("""
+            UPDATE link SET hub_hlc = max(hub_hlc, ?), contact_ms = ?, error = NULL,
+            contact_hub_ms = ?, contact_mono_ms = ?, contact_boot = ?""", contact))
 
     def failed(self, error: str) -> None:
         """The last attempt to reach the hub ended with ``error``; the next word of the hub clears it."""
@@ -69,9 +101,13 @@ class Outbox:
 
     def outgoing(self) -> Sequence[Outgoing]:
         rows = self._db.rows("""
-            SELECT blob.id, blob.size, video.id AS video
-            FROM video JOIN blob ON blob.id = video.blob_id WHERE NOT blob.sent ORDER BY video.rowid""")
-        return [Outgoing(row["id"], row["size"], "original", UUID(row["video"])) for row in rows]
+            SELECT blob.id, blob.size, video.id AS video, video.captured ->> 'wall_ms' AS recorded_ms, verdict.outcome
+            FROM video JOIN blob ON blob.id = video.blob_id LEFT JOIN verdict ON verdict.video_id = video.id
+            WHERE NOT blob.sent AND NOT blob.pruned ORDER BY video.rowid""")
+        return order(
+            Outgoing(row["id"], row["size"], "original", UUID(row["video"]), due_ms(row["recorded_ms"], row["outcome"]))
+            for row in rows
+        )
 
     def sent(self, blob_id: str) -> None:
         self._db.write(lambda tx: tx.execute("UPDATE blob SET sent = 1 WHERE id = ?", [blob_id]))

@@ -35,6 +35,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Between exchanges with the hub when no bell rings."""
     sync_retry_max_s: float = 300.0
     """The longest wait after a failure; the first ones are about a second. A bell ends any wait."""
+    sync_cap_kbit_s: float = 0
+    """How much of the line videos may take; 0: all of it."""
+    sync_windows: str = ""
+    """When videos may go, in the site's time: ``22:00-06:00,13:00-14:30``. Empty: always."""
+    sync_metered: bool = False
+    """Every byte of the line is paid for: videos wait for another one, or for a stick."""
     sync_connect_timeout_s: float = 10.0
     sync_read_timeout_s: float = 30.0
     sync_write_timeout_s: float = 30.0

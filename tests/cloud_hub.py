@@ -16,13 +16,14 @@ from uuid import UUID
 
 import httpx
 import msgspec
-import uvicorn
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud import main
 from cloud.alembic.migrations import migrate
+from cloud.auth import service as auth
 from cloud.auth.tokens import LIFE_S as TOKEN_LIFE_S
+from cloud.platform.access import Principal
 from cloud.platform.core import Platform, opened
 from cloud.platform.settings import Settings
 from demo.servers import Room, Servers
@@ -32,8 +33,8 @@ from shared.crypto import SigningKey, UnsealKey, VerifyKey
 from shared.ids import new_id
 from sync import enrolment, tokens
 from sync.calls import Call, Reply, drive
-from sync.messages import ENROL, MEDIA_TYPE, TOKEN, Enrolled, from_wire, to_wire
-from sync.ports import Position
+from sync.messages import ENROL, EXCHANGE, MEDIA_TYPE, TOKEN, Enrolled, from_wire, to_wire
+from sync.ports import Heir
 from sync.session import Identity, Session
 from tests.unit.sync import world
 from tests.unit.sync.chains import Chain
@@ -44,7 +45,7 @@ SEAL = UnsealKey(b"s" * 32).public
 
 def hub_settings(room: Room, data: Path, **more: str) -> Settings:
     """The settings of a hub that lives in ``room`` and keeps its files under ``data``."""
-    quick = {"QURBANI_SWEEP_S": "0.5", "QURBANI_DATA": str(data)}
+    quick = {"QURBANI_SWEEP_S": "0.5", "QURBANI_RATE_FACTOR": "1000", "QURBANI_DATA": str(data)}
     return settings.load(Settings, room.environ() | quick | more)
 
 
@@ -85,7 +86,8 @@ class CloudHub:
     def admin(self) -> Person:
         """The admin, whose token is good for some minutes yet."""
         if self._admin is None or time.monotonic() > self._admin_until:
-            self._admin, self._admin_until = self.sign_in(ADMIN, self.password), time.monotonic() + TOKEN_LIFE_S / 2
+            (id,) = self.sql("SELECT id FROM auth.users WHERE email = :email", email=ADMIN)
+            self._admin, self._admin_until = self.trusting(str(id), "admin"), time.monotonic() + TOKEN_LIFE_S / 2
         return self._admin
 
     def client(self, **headers: str) -> httpx.Client:
@@ -99,6 +101,11 @@ class CloudHub:
         who = Person(bearer, email=email, password=password)
         who.id = who.get("/api/v1/auth/me")["id"]
         return who
+
+    def trusting(self, id: str, role: str) -> Person:
+        """Somebody to whom the hub has given a token, without a password."""
+        token = auth.access_token(self.platform, Principal(UUID(id), role, "", "en"))
+        return Person(self.client(authorization=f"Bearer {token}"), id=id)
 
     def donor(self, name: str = "Amina Haddad", language: str = "fr") -> Person:
         email, password = f"{secrets.token_hex(6)}@example.org", secrets.token_urlsafe(15)
@@ -174,7 +181,8 @@ class Box(world.Box):
     def __init__(self, hub: CloudHub, key: SigningKey, enrolled: Enrolled) -> None:
         super().__init__(hub.platform.clock, Chain(enrolled.node, key))  # type: ignore[arg-type]
         self.hub = hub
-        self.node, self.site = enrolled.node, enrolled.site
+        self.site = enrolled.site
+        self._heir: Heir | None = None
         self.identity = Identity(enrolled.node, key, VerifyKey(enrolled.hub_sign_key))
         self.session = Session(self.identity, self, self, hub.platform.clock, new_id)
 
@@ -184,9 +192,6 @@ class Box(world.Box):
     def _tick(self) -> int:
         self.stamp += 1
         return self.stamp
-
-    def position(self) -> Position:
-        return Position(self.node, len(self.chain.ops), self.acked, self.cursor)
 
     def sync(self) -> None:
         """Exchange everything, and send the blobs."""
@@ -205,12 +210,23 @@ class Box(world.Box):
         told |= {"now_ms": self.clock.read().wall_ms, "jti": new_id(), **change}
         return tokens.assertion(told["key"], told["node"], told["aud"], now_ms=told["now_ms"], jti=told["jti"])
 
-    def bearer(self) -> dict[str, str]:
+    def heir(self) -> Heir:
+        # Of this test's own: the hub is every test's.
+        self._heir = self._heir or Heir(SigningKey.generate(), SEAL)
+        return self._heir
+
+    def take_over(self, node: UUID, common: int) -> None:
+        super().take_over(node, common)
+        self._heir = None
+
+    def bearer(self, method: str = "POST", path: str = EXCHANGE) -> dict[str, str]:
         """The headers of a call that the box makes."""
         form = tokens.to_form(self.assertion())
         reply = self.hub.send(Call("POST", TOKEN, {"content-type": tokens.FORM}, form))
         token = msgspec.json.decode(reply.body, type=tokens.Token)
-        return {"content-type": MEDIA_TYPE, "authorization": f"Bearer {token.access_token}"}
+        now_ms = self.clock.read().wall_ms
+        proof = tokens.possession(self.identity.key, method, path, token.access_token, now_ms=now_ms)
+        return {"content-type": MEDIA_TYPE, "authorization": f"Bearer {token.access_token}", tokens.PROOF: proof}
 
     def held(self) -> list[int]:
         """The ``seq`` of each op of the box that the hub holds."""
@@ -218,7 +234,7 @@ class Box(world.Box):
 
     def told(self, entity: str) -> Mapping[UUID, Mapping[str, Any]]:
         """The records of an entity that the hub has told this box."""
-        return {key: fields for (kind, key), fields in self.records.items() if kind == entity}
+        return {key: fields for (kind, key), fields in self.records_.items() if kind == entity}
 
 
 @contextmanager
@@ -240,12 +256,14 @@ def copied_room(servers: Servers, template: str) -> Iterator[Room]:
 
 
 @contextmanager
-def running(chosen: Settings, *programs: main.Program, clock: Clock | None = None) -> Iterator[CloudHub]:
+def running(
+    chosen: Settings, *programs: main.Program, clock: Clock | None = None, admin: str = ADMIN
+) -> Iterator[CloudHub]:
     """A hub that answers HTTP, with these programs (``main.consume``, ``main.work``) beside it.
 
     Its database must have been migrated.
     """
-    password = asyncio.run(main.create_admin(chosen, ADMIN))
+    password = asyncio.run(main.create_admin(chosen, admin))
     started: Future[tuple[str, Platform, asyncio.AbstractEventLoop]] = Future()
     stop = asyncio.Event()
 
@@ -275,7 +293,7 @@ def running(chosen: Settings, *programs: main.Program, clock: Clock | None = Non
 @asynccontextmanager
 async def _served(platform: Platform) -> AsyncIterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(main.web(platform), log_config=None, access_log=False))
+        server = main.server(platform)
         serving = asyncio.create_task(server.serve([listening]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)

@@ -14,7 +14,7 @@ from uuid import UUID
 from shared.clock import ManualClock
 from shared.crypto import VerifyKey
 from sync.calls import Call, Reply
-from sync.messages import BLOBS, Change, Enrol, from_wire
+from sync.messages import BLOBS, Enrol, from_wire
 from tests.unit.sync import world
 from tests.unit.sync.chains import NODE
 
@@ -24,7 +24,7 @@ class Hub(world.Hub):
 
     def __init__(self) -> None:
         super().__init__(ManualClock())
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.page_rows = 1000
         self.port = 0
 
@@ -35,8 +35,7 @@ class Hub(world.Hub):
     def publish(self, entity: str, key: UUID, fields: dict[str, Any] | None) -> None:
         """Put a record into the site feed."""
         with self.lock:
-            self.cursor += 1
-            self.rows[entity, key] = Change(self.cursor, entity, key, fields)
+            super().publish(entity, key, fields)
 
     def answer(self, call: Call) -> Reply:
         with self.lock:

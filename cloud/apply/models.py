@@ -76,6 +76,22 @@ class Conflict(Base):
     key: Mapped[UUID] = mapped_column(primary_key=True)
     field: Mapped[str] = mapped_column(Text, primary_key=True)
     noticed: Mapped[datetime]
+    settled: Mapped[datetime | None]
+    """When a person had looked at it. A further version opens it again."""
+    settled_by: Mapped[UUID | None]
+    decision: Mapped[str | None] = mapped_column(Text)
+
+
+class Divergence(Base):
+    """Something that a box had been told and did not hold as the hub does; it was given the hub's. None is normal."""
+
+    __tablename__ = "divergences"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    node: Mapped[UUID]
+    prefix: Mapped[str] = mapped_column(Text)
+    """Where in the digest's tree."""
+    noticed: Mapped[datetime]
 
 
 class Proof(Base):

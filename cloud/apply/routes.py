@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
-from litestar import Request, Response, post
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, QueryParameter
 
-from cloud.apply import service
+from cloud.apply import cases, service
+from cloud.apply.admission import Admission
+from cloud.apply.cases import Case, Quarantined, Settle
 from cloud.executors import service as executors
 from cloud.platform import given
-from cloud.platform.access import ANYONE, NODE
+from cloud.platform.access import ANYONE, NODE, Principal
+from shared.errors import QurbaniError
 from sync.hub import read_exchange
-from sync.messages import ENROL, EXCHANGE, MAX_MESSAGE_BYTES, MEDIA_TYPE, TOKEN, Enrol, from_wire, to_wire
+from sync.messages import (
+    DIGEST,
+    ENROL,
+    EXCHANGE,
+    MAX_MESSAGE_BYTES,
+    MEDIA_TYPE,
+    RENEW,
+    TOKEN,
+    Compare,
+    Enrol,
+    Renew,
+    from_wire,
+    to_wire,
+)
 from sync.tokens import Token
 
 AnyRequest = Request[Any, Any, Any]
+Own = TypeVar("Own", Compare, Renew)
 
+OfNode = Annotated[UUID | None, QueryParameter(name="node")]
+
+LOOK = ("admin", "auditor")
 MAX_FORM_BYTES = 16 << 10
 
 
@@ -35,10 +58,77 @@ async def token(request: AnyRequest, platform: given.Platform, session: given.Se
 
 
 @post(EXCHANGE, status_code=200, roles=(NODE,), request_max_body_size=MAX_MESSAGE_BYTES)
-async def exchange(request: AnyRequest, session: given.Session, now: given.Now, who: given.Who) -> Response[bytes]:
+async def exchange(
+    request: AnyRequest, platform: given.Platform, admission: NamedDependency[Admission], who: given.Who
+) -> Response[bytes]:
     """The box's next ops come in, the next page of its site's feed goes out."""
+    size = int(request.headers.get("content-length", MAX_MESSAGE_BYTES))
+    if size <= MAX_MESSAGE_BYTES:  # else it is refused anyhow
+        await admission.enter(who.id, size)
     message = read_exchange(await request.body(), who.id)
-    return Response(to_wire(await service.exchange(session, message, now)), media_type=MEDIA_TYPE)
+    # Not before: a body may be minutes on its way, and a connection to the database must not wait for it.
+    async with admission.turn(size), platform.database.begin() as session:
+        answer = await service.exchange(session, message, platform.clock.now())
+    return Response(to_wire(answer), media_type=MEDIA_TYPE)
 
 
-ROUTES = [enrol, token, exchange]
+@post(DIGEST, status_code=200, roles=(NODE,), request_max_body_size=MAX_MESSAGE_BYTES)
+async def compare(
+    request: AnyRequest, platform: given.Platform, session: given.Session, now: given.Now, who: given.Who
+) -> Response[bytes]:
+    """Where what the box holds differs from what it was told."""
+    message = own(from_wire(await request.body(), Compare), who)
+    return Response(to_wire(await service.compare(session, message, now, platform.new_id)), media_type=MEDIA_TYPE)
+
+
+@post(RENEW, status_code=200, roles=(NODE,), request_max_body_size=MAX_FORM_BYTES)
+async def renew(
+    request: AnyRequest, platform: given.Platform, session: given.Session, now: given.Now, who: given.Who
+) -> Response[bytes]:
+    """A box that found another one under its name gets a name of its own."""
+    message = own(from_wire(await request.body(), Renew), who)
+    return Response(to_wire(await service.renew(session, message, platform, now)), media_type=MEDIA_TYPE)
+
+
+@get("/api/v1/quarantine", roles=LOOK)
+async def quarantine(session: given.Session, node: OfNode = None) -> list[Quarantined]:
+    """What boxes sent that could not be applied, and why. Nothing of it is lost, and it holds up nothing else."""
+    return await cases.quarantine(session, node)
+
+
+@post("/api/v1/quarantine/redrive", status_code=200, roles=("admin",))
+async def redrive(data: JSONBody[service.Redrive], session: given.Session, now: given.Now) -> dict[str, int]:
+    """Try quarantined ops again: all, those of one box, or one of them."""
+    return {"applied": await service.retry_parked(session, now, data)}
+
+
+@get("/api/v1/conflicts", roles=LOOK)
+async def conflicts(session: given.Session) -> list[Case]:
+    """Fields of which there are two versions, with who wrote each."""
+    return await cases.conflicts(session)
+
+
+@post("/api/v1/conflicts/settle", status_code=204, roles=("admin",))
+async def settle(data: JSONBody[Settle], session: given.Session, now: given.Now, who: given.Who) -> None:
+    """Write down what was decided about a conflict. All versions stay; a further one opens it again."""
+    await cases.settle(session, data, who.id, now)
+
+
+@get("/metrics", roles=(ANYONE,), media_type="text/plain; version=0.0.4")
+async def metrics(session: given.Session) -> str:
+    """What Prometheus reads of the sync. In health, there are no divergences."""
+    name = "qurbani_sync_divergence_total"
+    return (
+        f"# HELP {name} Parts of a site feed that a box held otherwise than it had been told.\n"
+        f"# TYPE {name} counter\n{name} {await service.divergences(session)}\n"
+    )
+
+
+def own(message: Own, who: Principal) -> Own:
+    """The message, when ``who`` speaks for itself. Raises ``forbidden``."""
+    if message.node != who.id:
+        raise QurbaniError("forbidden", "a box speaks for itself only")
+    return message
+
+
+ROUTES = [enrol, token, exchange, compare, renew, quarantine, redrive, conflicts, settle, metrics]

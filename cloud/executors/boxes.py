@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import models, schemas
 from cloud.executors.sites import site
+from cloud.platform import audit
+from cloud.platform.access import NODE
 from cloud.platform.core import Platform
 from shared.errors import QurbaniError
 from shared.ids import NewId
 from sync import enrolment
-from sync.messages import Enrol, Enrolled
+from sync.messages import Enrol, Enrolled, Renew
 
 CODE_LIFE = timedelta(minutes=15)
 
@@ -47,15 +49,45 @@ async def enrol(session: AsyncSession, message: Enrol, platform: Platform, now: 
     box = await session.get_one(models.Node, code.node_id)
     if (box.sign_key, box.seal_key) != (message.sign_key, message.seal_key):
         raise QurbaniError("bad_code", "the code has been used")
-    keys = platform.keys
-    return Enrolled(box.id, box.site_id, keys.sign.public.raw, keys.unseal.public.raw)
+    audit.about(session, subject=box.id, actor=box.id, role=NODE)
+    return _enrolled(box, platform)
+
+
+async def heir(session: AsyncSession, parent: models.Node, message: Renew) -> models.Node | None:
+    """The box that ``parent`` has become already by the key of this message, if it has."""
+    found = models.Node.parent == parent.id, models.Node.sign_key == message.sign_key
+    box: models.Node | None = await session.scalar(select(models.Node).where(*found))
+    return box
+
+
+async def renew(
+    session: AsyncSession, parent: models.Node, message: Renew, platform: Platform, now: datetime
+) -> Enrolled:
+    """Give a box that goes by another one's name a name of its own, at the same site. Repeating answers the same."""
+    box = await heir(session, parent, message)
+    if box is None:
+        box = models.Node(
+            id=platform.new_id(), site_id=parent.site_id, name=parent.name, sign_key=message.sign_key,
+            seal_key=message.seal_key, enrolled=now, parent=parent.id, fork=message.seq,
+        )  # fmt: skip
+        session.add(box)
+        await session.flush()
+    return _enrolled(box, platform)
 
 
 async def node(session: AsyncSession, node_id: UUID) -> models.Node:
-    """A box that may speak. Raises ``unknown_node`` where there is none or it was shut out."""
+    """A box, also one that was shut out. Raises ``unknown_node``."""
     box = await session.get(models.Node, node_id, populate_existing=True)
-    if box is None or box.revoked:
+    if box is None:
         raise QurbaniError("unknown_node")
+    return box
+
+
+async def trusted(session: AsyncSession, node_id: UUID) -> models.Node:
+    """A box that may be told things. Raises ``unknown_node``, or ``revoked`` where it was shut out."""
+    box = await node(session, node_id)
+    if box.revoked:
+        raise QurbaniError("revoked")
     return box
 
 
@@ -67,17 +99,38 @@ async def seen(session: AsyncSession, node_id: UUID, now: datetime) -> None:
 async def nodes(session: AsyncSession, site_id: UUID) -> list[schemas.Node]:
     query = select(models.Node).where(models.Node.site_id == site_id).order_by(models.Node.enrolled)
     return [
-        schemas.Node(row.id, row.site_id, row.name, row.enrolled, row.seen, row.revoked)
+        schemas.Node(row.id, row.site_id, row.name, row.enrolled, row.seen, row.revoked, row.parent)
         for row in await session.scalars(query)
     ]
 
 
+async def box_keys(session: AsyncSession) -> dict[UUID, schemas.BoxKey]:
+    """The public key of every box there ever was, also of those that were shut out: what they signed stays signed."""
+    rows = await session.scalars(select(models.Node))
+    return {row.id: schemas.BoxKey(row.site_id, row.sign_key, row.revoked) for row in rows}
+
+
 async def revoke(session: AsyncSession, node_id: UUID, now: datetime) -> None:
-    """Shut a box out, at once. What it sent before stays. Raises ``not_found``."""
+    """Shut a box out, at once. What it sent before stays, what it sends from now on is kept aside.
+
+    Raises ``not_found``.
+    """
     box = await session.get(models.Node, node_id)
     if box is None:
         raise QurbaniError("not_found", "there is no such box")
     box.revoked = box.revoked or now
+
+
+async def reinstate(session: AsyncSession, node_id: UUID) -> None:
+    """Trust a box again that was shut out. Raises ``not_found``."""
+    box = await session.get(models.Node, node_id)
+    if box is None:
+        raise QurbaniError("not_found", "there is no such box")
+    box.revoked = None
+
+
+def _enrolled(box: models.Node, platform: Platform) -> Enrolled:
+    return Enrolled(box.id, box.site_id, platform.keys.sign.public.raw, platform.keys.unseal.public.raw)
 
 
 async def _add_node(session: AsyncSession, site_id: UUID, message: Enrol, now: datetime, new_id: NewId) -> UUID:

@@ -93,6 +93,10 @@ class Node(Base):
     enrolled: Mapped[datetime]
     seen: Mapped[datetime | None]
     revoked: Mapped[datetime | None]
+    parent: Mapped[UUID | None] = mapped_column(ForeignKey("executors.nodes.id"))
+    """The box under whose name it went before: its disk had been cloned or put back."""
+    fork: Mapped[int | None] = mapped_column(BigInteger)
+    """The last op that both have in common."""
 
 
 class Code(Base):
@@ -132,6 +136,16 @@ class FeedHead(Base):
 
     site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id), primary_key=True)
     cursor: Mapped[int] = mapped_column(BigInteger)
+
+
+class FeedMark(Base):
+    """The name of a place in the feed. A hub that was put back allots the cursor again, but never the mark."""
+
+    __tablename__ = "feed_marks"
+
+    site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id), primary_key=True)
+    cursor: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    mark: Mapped[bytes]
 
 
 class FeedRow(Base):

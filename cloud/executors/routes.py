@@ -86,6 +86,12 @@ async def revoke(node_id: FromPath[UUID], session: given.Session, now: given.Now
     await service.revoke(session, node_id, now)
 
 
+@post("/api/v1/nodes/{node_id:uuid}/reinstate", status_code=204, roles=CHANGE)
+async def reinstate(node_id: FromPath[UUID], session: given.Session) -> None:
+    """Trust a box again that was shut out. What it sent meanwhile is taken in by `POST /api/v1/quarantine/redrive`."""
+    await service.reinstate(session, node_id)
+
+
 @post("/api/v1/orders/{order_id:uuid}/allocate", status_code=200, roles=CHANGE)
 async def allocate(
     order_id: FromPath[UUID], data: JSONBody[Allocate], session: given.Session, now: given.Now
@@ -95,5 +101,6 @@ async def allocate(
 
 
 ROUTES = [
-    add_site, sites, add_animal, animals, add_executor, executors, remove_executor, new_code, nodes, revoke, allocate,
+    add_site, sites, add_animal, animals, add_executor, executors, remove_executor, new_code, nodes, revoke,
+    reinstate, allocate,
 ]  # fmt: skip

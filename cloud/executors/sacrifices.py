@@ -15,6 +15,7 @@ from cloud.donors import service as donors
 from cloud.donors.service import Order
 from cloud.executors import models, schemas
 from cloud.executors.allocation import animals_of, shares_on
+from cloud.platform import audit
 from shared.domain.sacrifice import SACRIFICE
 from shared.errors import QurbaniError
 
@@ -58,7 +59,9 @@ async def verify(session: AsyncSession, sacrifice_id: UUID, now: datetime) -> li
     row = await session.get(models.Sacrifice, sacrifice_id, with_for_update=True, populate_existing=True)
     if row is None:
         raise QurbaniError("not_found", "there is no such sacrifice")
-    row.verified = row.verified or now
+    if row.verified is None:
+        row.verified = now
+        await audit.record(session, "executors.verify", now=now, subject=sacrifice_id)
     await session.flush()
     return await _advance_orders(session, row.animal_id, "verified", now)
 

@@ -59,8 +59,19 @@ class EnrolmentCode(msgspec.Struct, frozen=True):
     expires: datetime
 
 
+class BoxKey(msgspec.Struct, frozen=True):
+    """Where a box is, its Ed25519 public key, and when it was shut out."""
+
+    site_id: UUID
+    sign_key: bytes
+    revoked: datetime | None
+
+
 class Node(msgspec.Struct, frozen=True):
-    """A box. ``seen`` is when it last exchanged ops, ``revoked`` when it was shut out."""
+    """A box. ``seen`` is when it last exchanged ops, ``revoked`` when it was shut out.
+
+    ``parent`` is the box under whose name it went before: its disk had been cloned, or put back to an old state.
+    """
 
     id: UUID
     site_id: UUID
@@ -68,6 +79,7 @@ class Node(msgspec.Struct, frozen=True):
     enrolled: datetime
     seen: datetime | None
     revoked: datetime | None
+    parent: UUID | None = None
 
 
 class Allocate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

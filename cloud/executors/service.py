@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 from cloud.executors.allocation import allocate, animals_of, shares_on
-from cloud.executors.boxes import enrol, new_code, node, nodes, revoke, seen
+from cloud.executors.boxes import (
+    box_keys,
+    enrol,
+    heir,
+    new_code,
+    node,
+    nodes,
+    reinstate,
+    renew,
+    revoke,
+    seen,
+    trusted,
+)
+from cloud.executors.feed import compare as feed_compare
+from cloud.executors.feed import has_told as feed_has_told
 from cloud.executors.feed import page as feed_page
+from cloud.executors.feed import root as feed_root
+from cloud.executors.feed import tell as feed_tell
 from cloud.executors.sacrifices import apply_sacrifice, sacrifice, sacrifices_of, verify
 from cloud.executors.schemas import Animal, Node, Sacrifice, Site
 from cloud.executors.sites import (
@@ -32,13 +48,21 @@ __all__ = [
     "animals",
     "animals_of",
     "apply_sacrifice",
+    "box_keys",
     "enrol",
     "executors",
+    "feed_compare",
+    "feed_has_told",
     "feed_page",
+    "feed_root",
+    "feed_tell",
+    "heir",
     "new_code",
     "node",
     "nodes",
+    "reinstate",
     "remove_executor",
+    "renew",
     "revoke",
     "sacrifice",
     "sacrifices_of",
@@ -46,5 +70,6 @@ __all__ = [
     "shares_on",
     "site",
     "sites",
+    "trusted",
     "verify",
 ]

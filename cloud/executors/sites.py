@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.auth import service as auth
 from cloud.executors import feed, models, schemas
+from cloud.platform import audit
 from shared.domain.order import CAPACITY
 from shared.errors import QurbaniError
 from shared.ids import NewId
@@ -30,6 +31,7 @@ async def add_site(session: AsyncSession, new: schemas.NewSite, *, now: datetime
     await session.flush()
     session.add(models.FeedHead(site_id=site.id, cursor=0))
     await session.flush()
+    audit.about(session, subject=site.id)
     await feed.tell(session, site.id, [("site", site.id, msgspec.structs.asdict(new))])
     return _site(site)
 
@@ -53,6 +55,7 @@ async def add_animal(session: AsyncSession, site_id: UUID, new: schemas.NewAnima
             session.add(animal)
     except IntegrityError as error:
         raise QurbaniError("conflict", f"there is an animal {new.tag} at this site") from error
+    audit.about(session, subject=animal.id)
     await feed.tell(session, site_id, [("animal", animal.id, {**fields, "site_id": str(site_id)})])
     return as_animal(animal)
 
@@ -77,6 +80,7 @@ async def add_executor(
     )
     session.add(executor)
     await session.flush()
+    audit.about(session, subject=executor.id)
     fields = {"name": new.name, "language": new.language, "pin_hash": executor.pin_hash}
     await feed.tell(session, site_id, [("executor", executor.id, fields)])
     return _executor(executor)

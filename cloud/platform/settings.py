@@ -42,6 +42,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_url: str = ""
     mail_from: str = "Qurbani <no-reply@localhost>"
 
+    sync_ops_s: float = 2000.0
+    """How many ops of backlogs a process takes in a second; boxes that are live are not counted."""
+
     lease_s: float = 60.0
     """How long a silent worker keeps a job before another may take it."""
     sweep_s: float = 2.0

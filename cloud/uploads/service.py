@@ -68,6 +68,12 @@ async def blob_arrived(session: AsyncSession, blob_id: str, now: datetime) -> No
         await _arrive(session, video, now)
 
 
+async def has_arrived(session: AsyncSession, blob_id: str) -> bool:
+    """Whether the bytes of a sealed original are in the store, whichever way they came."""
+    query = select(models.Blob.id).where(models.Blob.id == blob_id, models.Blob.arrived.is_not(None))
+    return await session.scalar(query) is not None
+
+
 async def _sacrifice_at(session: AsyncSession, sacrifice_id: UUID, site: UUID) -> executors.Sacrifice:
     try:
         sacrifice = await executors.sacrifice(session, sacrifice_id)

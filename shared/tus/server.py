@@ -64,27 +64,43 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 Finished = Callable[[Arrived], Awaitable[None]]
-Admit = Callable[[Upload], Awaitable[None]]
+Admit = Callable[[Upload, int], Awaitable[None]]
+Elsewhere = Callable[[Upload], Awaitable[bool]]
+Revisited = Callable[[Arrived], Awaitable[bool]]
 
 
-async def _admit_all(upload: Upload) -> None:
+async def _admit_all(upload: Upload, received: int) -> None:
     pass
+
+
+async def _as_it_was(arrived: Arrived) -> bool:
+    return True
+
+
+async def _nowhere(upload: Upload) -> bool:
+    return False
 
 
 class UploadServer:
     """Serves the uploads of one store; one per store and process.
 
-    ``admit`` is asked when an upload begins, again when a deferred length becomes known, and raises to refuse it
-    (quota, room). What a request does, it does for an ``owner``, who alone sees the upload: to others it is
-    ``not_found``.
+    ``admit`` is asked when an upload begins, again when a deferred length becomes known, each time with how many of
+    its bytes are here already, and raises to refuse it (quota, room). ``elsewhere`` says whether the bytes of an
+    unfinished upload came whole over another road: then it is finished as it stands; it is asked about uploads that
+    name their ``sha256``. ``revisited`` is told when a finished upload is created again, and says whether what
+    arrived is still there: else it begins anew. What a request does, it does for an ``owner``, who alone sees the
+    upload: to others it is ``not_found``.
     """
 
     def __init__(self, store: Store, finished: Finished, clock: Clock, new_id: NewId, *,
-                 admit: Admit = _admit_all, limits: Limits | None = None) -> None:
+                 admit: Admit = _admit_all, elsewhere: Elsewhere = _nowhere,
+                 revisited: Revisited = _as_it_was, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self._store = store
         self._finished = finished
         self._admit = admit
+        self._elsewhere = elsewhere
+        self._revisited = revisited
         self._clock = clock
         self._new_id = new_id
         self._disk = DiskThreads()
@@ -195,16 +211,22 @@ class UploadServer:
 
     async def _known_or_new(self, wanted: Upload) -> Upload:
         known = await self._disk.run(self._store.load, wanted.id)
-        if known is not None and self._is_over(known):
+        if known is not None and (self._is_over(known) or not await self._is_still_there(known)):
             await self._forget(known)
             known = None
         if known is None:
-            await self._admit(wanted)
+            await self._admit(wanted, 0)
             await self._disk.run(self._store.save, wanted)
             return wanted
         if (known.owner, known.length, known.metadata) != (wanted.owner, wanted.length, wanted.metadata):
             raise QurbaniError("conflict", "this id belongs to another upload")
         return known
+
+    async def _is_still_there(self, upload: Upload) -> bool:
+        if upload.blob is None or not upload.is_finished:
+            return True
+        path = self._store.path(upload.id)
+        return await self._revisited(Arrived(upload.id, upload.owner, upload.metadata, upload.blob, path))
 
     async def _load(self, owner: str, id: str) -> Upload:
         upload = await self._disk.run(self._store.load, id) if _ID.fullmatch(id) else None
@@ -222,7 +244,7 @@ class UploadServer:
             raise QurbaniError("bad_input", "this cannot be the length of the upload")
         self._check_size(length)
         upload = msgspec.structs.replace(upload, length=length)
-        await self._admit(upload)
+        await self._admit(upload, standing.offset)
         await self._disk.run(self._store.save, upload)
         return upload
 
@@ -248,7 +270,7 @@ class UploadServer:
             raise QurbaniError("bad_input", "only finished partial uploads can be concatenated")
         upload = msgspec.structs.replace(wanted, length=sum(part.blob.size for part in parts if part.blob))
         self._check_size(upload.length or 0)
-        await self._admit(upload)
+        await self._admit(upload, 0)
         await self._disk.run(self._store.save, upload)
         self._appenders.close(upload.id)
         await self._disk.run(self._store.clear, upload.id)  # what an earlier try had copied
@@ -267,6 +289,8 @@ class UploadServer:
 
     async def _standing(self, upload: Upload) -> Standing:
         """Makes durable what came, and completes what is whole, also where a crash came between the two."""
+        if upload.blob is None and "sha256" in upload.metadata and await self._elsewhere(upload):
+            upload = await self._let_go(upload)
         if upload.blob is None:
             async with self._appenders.writing(upload.id) as appender:
                 await self._disk.run(appender.sync)
@@ -277,6 +301,15 @@ class UploadServer:
             upload = await self._hand_over(upload)
         assert upload.blob is not None
         return Standing(upload, upload.blob.size)
+
+    async def _let_go(self, upload: Upload) -> Upload:
+        """What has come another way is finished, whatever has come this way."""
+        name, size = upload.metadata["sha256"], upload.length or 0
+        upload = msgspec.structs.replace(upload, blob=Blob(name, size, name, size), is_finished=True)
+        await self._disk.run(self._store.save, upload)
+        self._appenders.close(upload.id)
+        await self._disk.run(self._store.clear, upload.id)
+        return upload
 
     async def _complete(self, upload: Upload) -> Upload:
         async with self._appenders.writing(upload.id) as appender:

@@ -50,7 +50,7 @@ def node(db: Database) -> Node:
 @pytest.fixture
 def capture(db: Database, keys: Keys, clock: ManualClock, node: Node) -> Capture:
     """Its site has one animal with one share."""
-    capture = Capture(db, keys.sign, clock, new_id)
+    capture = Capture(db, keys.ring, clock, new_id)
     capture.apply_feed(
         [
             Change(1, "animal", ANIMAL, {"site_id": str(node.site_id), "tag": "17", "species": "sheep", "pen": "A"}),

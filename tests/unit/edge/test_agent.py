@@ -73,8 +73,8 @@ def agent(outbox: Outbox, keys: Keys, blobs: Blobs, http: httpx.Client, settings
 
 
 @pytest.fixture
-def outbox(db: Database, node: Node, capture: Capture, clock: ManualClock) -> Outbox:
-    return Outbox(db, node, capture, clock)
+def outbox(db: Database, keys: Keys, capture: Capture, clock: ManualClock) -> Outbox:
+    return Outbox(db, keys, capture, clock)
 
 
 @pytest.fixture

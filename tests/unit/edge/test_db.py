@@ -35,35 +35,35 @@ def test_a_weaker_connection_is_refused(db: Database, weaker: str) -> None:
 
 def test_a_failed_write_leaves_nothing(db: Database) -> None:
     def work(tx: Tx) -> None:
-        tx["site"].insert({"id": "a"})
+        tx["blob"].insert({"id": "a", "size": 1})
         raise ValueError
 
     with pytest.raises(ValueError):  # noqa: PT011 - its own
         db.write(work)
-    assert db.rows("SELECT * FROM site") == []
-    db.write(lambda tx: tx["site"].insert({"id": "b"}))
+    assert db.rows("SELECT * FROM blob") == []
+    db.write(lambda tx: tx["blob"].insert({"id": "b", "size": 1}))
 
 
 def test_readers_cannot_write(db: Database) -> None:
     with pytest.raises(sqlite.library().OperationalError, match="readonly"):
-        db.read(lambda tx: tx.execute("INSERT INTO site (id) VALUES ('a')"))
+        db.read(lambda tx: tx.execute("INSERT INTO blob (id, size) VALUES ('a', 1)"))
 
 
 def test_a_reader_is_not_held_up_by_a_writer(db: Database) -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def slow(tx: Tx) -> None:
-        tx["site"].insert({"id": "a"})
+        tx["blob"].insert({"id": "a", "size": 1})
         inside.set()
         leave.wait(10)
 
     writer = threading.Thread(target=db.write, args=[slow])
     writer.start()
     inside.wait(10)
-    assert db.rows("SELECT * FROM site") == []
+    assert db.rows("SELECT * FROM blob") == []
     leave.set()
     writer.join()
-    assert [row["id"] for row in db.rows("SELECT * FROM site")] == ["a"]
+    assert [row["id"] for row in db.rows("SELECT * FROM blob")] == ["a"]
 
 
 BUMP = """
@@ -100,10 +100,10 @@ def test_writes_of_threads_and_processes_are_put_in_order(db: Database) -> None:
 
 def test_a_backup_is_whole_and_keeps_the_locks(db: Database, tmp_path: Path) -> None:
     """Taken in the middle of a write of the same process; afterwards another process still cannot write."""
-    db.write(lambda tx: tx["site"].insert({"id": "before"}))
+    db.write(lambda tx: tx["blob"].insert({"id": "before", "size": 1}))
 
     def work(tx: Tx) -> str:
-        tx["site"].insert({"id": "uncommitted"})
+        tx["blob"].insert({"id": "uncommitted", "size": 1})
         db.backup(tmp_path / "copy.db")
         code = (
             "import sys, edge; from edge import sqlite\n"
@@ -114,7 +114,7 @@ def test_a_backup_is_whole_and_keeps_the_locks(db: Database, tmp_path: Path) -> 
 
     assert "database is locked" in db.write(work)
     copy = Database(tmp_path / "copy.db")
-    assert [row["id"] for row in copy.rows("SELECT * FROM site")] == ["before"]
+    assert [row["id"] for row in copy.rows("SELECT * FROM blob")] == ["before"]
     copy.close()
 
 

@@ -25,6 +25,11 @@ async def data() -> dict[str, int]:
     return {"a": 1}
 
 
+@get("/lean", media_type="application/vnd.example.lean")
+async def lean() -> bytes:
+    return b"1"
+
+
 @get("/broken")
 async def broken() -> None:
     raise RuntimeError
@@ -35,8 +40,9 @@ def client(tmp_path: Path) -> Iterator[TestClient]:  # type: ignore[type-arg]
     (tmp_path / "worker.js").write_text("1")
     (tmp_path / "a.png").write_bytes(b"png")
     files = create_static_files_router("/files", [tmp_path], cache_control=None)
-    app = Litestar([page, data, broken, files], exception_handlers=PROBLEM_HANDLERS)
-    with TestClient(SecurityHeaders(app), raise_server_exceptions=False) as client:  # type: ignore[arg-type]
+    app = Litestar([page, data, lean, broken, files], exception_handlers=PROBLEM_HANDLERS)
+    wrapped = SecurityHeaders(app, lean={"application/vnd.example.lean"})
+    with TestClient(wrapped, raise_server_exceptions=False) as client:  # type: ignore[arg-type]
         yield client
 
 
@@ -76,3 +82,8 @@ def test_what_the_app_has_set_stays() -> None:
 
     with TestClient(SecurityHeaders(Litestar([video]))) as client:  # type: ignore[arg-type]
         assert client.get("/video").headers.get_list("cache-control") == ["private, max-age=60"]
+
+
+def test_what_only_programs_read_carries_no_headers_for_browsers(client: TestClient) -> None:  # type: ignore[type-arg]
+    headers = client.get("/lean").headers
+    assert set(headers) == {"content-type", "content-length", "x-content-type-options"}

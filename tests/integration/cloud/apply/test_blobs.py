@@ -53,10 +53,10 @@ def test_bytes_that_are_not_what_their_name_says_are_not_taken(hub: CloudHub, bo
 def test_an_upload_belongs_to_its_box(hub: CloudHub, box: Box) -> None:
     other = hub.box(str(box.site))
     creation = {"tus-resumable": "1.0.0", "upload-length": "10"}
-    created = hub.send(Call("POST", BLOBS, box.bearer() | creation))
+    created = hub.send(Call("POST", BLOBS, box.bearer(path=BLOBS) | creation))
     assert created.status == 201
     for who, status in ((box, 200), (other, 404)):
-        headers = who.bearer() | {"tus-resumable": "1.0.0"}
+        headers = who.bearer("HEAD", created.headers["location"]) | {"tus-resumable": "1.0.0"}
         assert hub.send(Call("HEAD", created.headers["location"], headers)).status == status
     assert hub.send(Call("HEAD", created.headers["location"], {"tus-resumable": "1.0.0"})).status == 401
     assert hub.admin.http.post(BLOBS, headers=creation).status_code == 403

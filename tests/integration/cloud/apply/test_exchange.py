@@ -15,7 +15,7 @@ from shared.errors import QurbaniError
 from sync import hlc, tokens
 from sync.calls import Call, Reply, refusal
 from sync.hub import Batch
-from sync.messages import EXCHANGE, MEDIA_TYPE, TOKEN, Exchange, Exchanged, from_wire, to_wire
+from sync.messages import BLOBS, EXCHANGE, MEDIA_TYPE, TOKEN, Exchange, Exchanged, from_wire, to_wire
 from tests.cloud_hub import Box, CloudHub
 from tests.unit.sync.chains import Chain
 
@@ -225,16 +225,91 @@ def test_a_bug_of_ours_parks_the_op_that_meets_it_until_it_is_mended(
     assert state(box, stone) == ["opened"]
 
 
-def test_conflicting_writes_are_kept_side_by_side_and_shown_to_a_person(hub: CloudHub, box: Box) -> None:
-    key = uuid4()
-    first = box.opening()
+def cases(hub: CloudHub, key: UUID) -> list[dict[str, Any]]:
+    return [case for case in hub.admin.get("/api/v1/conflicts") if case["key"] == str(key)]
+
+
+def test_conflicting_writes_are_kept_side_by_side_and_shown_with_their_authors(hub: CloudHub, box: Box) -> None:
+    key, first, other = uuid4(), box.opening(), str(uuid4())
     box.write("sacrifice", key, first)
-    box.write("sacrifice", key, {"executor_id": str(uuid4())})
+    box.chain.write("sacrifice", key, {"executor_id": other}, hlc=box._tick(), actor="Yusuf")
     box.sync()
-    assert hub.sql("SELECT field FROM sync.conflicts WHERE key = :key", key=key) == ["executor_id"]
+    [case] = cases(hub, key)
+    versions = [(each["value"], each["actor"], each["node"], each["is_shown"]) for each in case["versions"]]
+    assert (case["field"], case["settled"]) == ("executor_id", None)
+    assert versions == [
+        (first["executor_id"], "box", str(box.node), True), (other, "Yusuf", str(box.node), False),
+    ]
     assert hub.sql("SELECT executor_id FROM executors.sacrifices WHERE id = :key", key=key) == [
         UUID(first["executor_id"]),
     ]
+    told = {"entity": "sacrifice", "key": str(key), "field": "executor_id", "decision": "Yusuf mistyped his name."}
+    hub.admin.post("/api/v1/conflicts/settle", told, status=204)
+    [case] = cases(hub, key)
+    assert (case["settled"] is not None, case["decision"]) == (True, told["decision"])
+    box.write("sacrifice", key, {"executor_id": str(uuid4())})
+    box.sync()
+    assert cases(hub, key)[0]["settled"] is None, "a further version opens it again"
+
+
+def test_an_animal_that_two_boxes_sacrifice_is_one_case_with_both(hub: CloudHub) -> None:
+    site = hub.site(S1="sheep")
+    boxes = [hub.box(site), hub.box(site)]
+    keys = [uuid4(), uuid4()]
+    for each, key in zip(boxes, keys, strict=True):
+        each.write("sacrifice", key, each.opening())
+        each.sync()
+    [case] = cases(hub, UUID(animal(hub, site)))
+    assert (case["entity"], case["field"]) == ("sacrificed", "by")
+    assert {(each["value"], each["node"]) for each in case["versions"]} == {
+        (str(key), str(each.node)) for each, key in zip(boxes, keys, strict=True)
+    }
+    assert [state(each, key) for each, key in zip(boxes, keys, strict=True)] == [["opened"], ["opened"]]
+
+
+def test_money_skins_and_share_counts_are_never_overwritten(hub: CloudHub, box: Box) -> None:
+    other = hub.box(str(box.site))
+    sold = [{"buyer": who, "price": {"currency": "DZD", "minor": 900}} for who in ("Amar", "Badis")]
+    told: list[tuple[str, str, UUID, list[Any]]] = [
+        ("skin", "sold", uuid4(), sold),
+        ("cash", "amount", uuid4(), [{"currency": "EUR", "minor": minor} for minor in (100, 200)]),
+        ("sacrifice", "shares", uuid4(), [6, 7]),
+    ]
+    for entity, field, key, values in told:
+        for each, value in zip((box, other), values, strict=True):
+            each.write(entity, key, {field: value} | (each.opening() if entity == "sacrifice" else {}))
+            each.sync()
+            assert each.parked == {}
+        [case] = [case for case in cases(hub, key) if case["field"] == field]
+        shown = [(each["value"], each["node"]) for each in case["versions"]]
+        assert sorted(shown, key=str) == sorted([(values[0], str(box.node)), (values[1], str(other.node))], key=str)
+    box.write("sacrifice", uuid4(), box.opening(shares=8))
+    box.write("cash", uuid4(), {"amount": {"minor": -1, "currency": "EUR"}})
+    box.sync()
+    assert {each.code for each in box.parked.values()} == {"bad_op"}
+
+
+def test_quarantine_is_shown_and_taken_up_again(hub: CloudHub, box: Box, broken: pytest.MonkeyPatch) -> None:
+    stone = uuid4()
+    box.write("sacrifice", stone, box.opening(note="stone"))
+    box.write("sacrifice", uuid4(), {"note": "of nothing"})
+    box.sync()
+    shown = hub.admin.get(f"/api/v1/quarantine?node={box.node}")
+    assert [(each["seq"], each["code"]) for each in shown] == [(1, "internal"), (2, "bad_op")]
+    assert shown[0]["patch"]["note"] == "stone"
+    which = {"node": str(box.node)}
+    assert hub.admin.post("/api/v1/quarantine/redrive", which) == {"applied": 0}
+    broken.undo()
+    assert hub.admin.post("/api/v1/quarantine/redrive", {**which, "seq": 2}) == {"applied": 0}
+    assert hub.admin.post("/api/v1/quarantine/redrive", which) == {"applied": 1}
+    assert state(box, stone) == ["opened"]
+    assert [each["seq"] for each in hub.admin.get(f"/api/v1/quarantine?node={box.node}")] == [2]
+    box.sync()  # a box that starts asks how it stands
+    box.session._checked_ms = None
+    box.sync()
+    assert list(box.parked) == [2]
+    for path in ("/api/v1/quarantine", "/api/v1/conflicts"):
+        hub.donor().get(path, status=403)
 
 
 def test_a_box_whose_clock_is_a_day_ahead_does_not_win_against_what_comes_after(hub: CloudHub, box: Box) -> None:
@@ -270,16 +345,47 @@ def test_an_assertion_that_proves_nothing_gets_no_token(
         assert abs(error.facts["time_ms"] - hub.platform.clock.read().wall_ms) < 60_000
 
 
-def test_a_box_that_is_shut_out_is_out_at_once_and_what_it_sent_stays(hub: CloudHub, box: Box) -> None:
-    key = uuid4()
+def test_a_box_that_is_shut_out_is_told_nothing_and_what_it_sends_is_kept_aside(hub: CloudHub, box: Box) -> None:
+    key, later = uuid4(), uuid4()
     box.write("sacrifice", key, box.opening())
     box.sync()
-    headers = box.bearer()
     hub.admin.post(f"/api/v1/nodes/{box.node}/revoke", status=204)
-    call = Call("POST", EXCHANGE, headers, to_wire(Exchange(box.node, 0)))
-    assert refused(hub.send(call)).code == "unknown_node"
-    assert refused(ask_token(hub, box.assertion())).code == "unknown_node"
-    assert state(box, key) == ["opened"]
+    hub.admin.post(f"/api/v1/sites/{box.site}/animals", {"tag": f"S{later}"[:30], "species": "sheep"})
+    told = dict(box.records_)
+    box.write("sacrifice", key, {"note": "after"})
+    box.write("sacrifice", later, box.opening())
+    blob_id = box.seal(b"a video")
+    with pytest.raises(QurbaniError) as shut_out:
+        box.sync()
+    assert shut_out.value.code == "revoked"
+    assert (box.acked, box.held()) == (3, [1, 2, 3]), "nothing is lost"
+    assert parked(box) == [(2, "revoked"), (3, "revoked")]
+    assert (state(box, key), state(box, later)) == (["opened"], [])
+    assert box.records_ == told
+    headers = box.bearer(path=BLOBS) | {"tus-resumable": "1.0.0", "upload-length": "10"}
+    assert refused(hub.send(Call("POST", BLOBS, headers))).code == "revoked"
+    assert box.sent_blobs == []
+    hub.admin.post(f"/api/v1/nodes/{box.node}/reinstate", status=204)
+    hub.run(lambda session: service.retry_parked(session, hub.platform.clock.now()))
+    box.sync()
+    assert (box.parked, parked(box), state(box, later)) == ({}, [], ["opened"])
+    assert (box.sent_blobs, box.records_ == told) == ([blob_id], False)
+
+
+def test_a_token_is_of_use_to_the_box_alone_and_at_its_time(hub: CloudHub, box: Box) -> None:
+    body, headers = to_wire(Exchange(box.node, 0)), box.bearer()
+    bearer, now_ms = headers["authorization"].removeprefix("Bearer "), hub.platform.clock.read().wall_ms
+
+    def proof(key: SigningKey = box.identity.key, path: str = EXCHANGE, token: str = bearer, ms: int = now_ms) -> str:
+        return tokens.possession(key, "POST", path, token, now_ms=ms)
+
+    assert hub.send(Call("POST", EXCHANGE, headers, body)).status == 200
+    stolen = ("", "x", "1.", proof(SigningKey.generate()), proof(path=TOKEN), proof(token="another"))
+    for each in stolen:
+        assert refused(hub.send(Call("POST", EXCHANGE, headers | {tokens.PROOF: each}, body))).code == "not_signed_in"
+    for ms in (now_ms - tokens.PROOF_LIFE_MS - 1000, now_ms + 86_400_000):
+        late = refused(hub.send(Call("POST", EXCHANGE, headers | {tokens.PROOF: proof(ms=ms)}, body)))
+        assert (late.code, abs(late.facts["time_ms"] - now_ms) < 60_000) == ("clock_skew", True)
 
 
 def test_people_do_not_speak_as_boxes_nor_boxes_as_people(hub: CloudHub, box: Box) -> None:
@@ -287,10 +393,9 @@ def test_people_do_not_speak_as_boxes_nor_boxes_as_people(hub: CloudHub, box: Bo
     for person, status in ((hub.admin, 403), (hub.donor(), 403), (hub.stranger, 401)):
         headers = {"content-type": MEDIA_TYPE}
         assert person.http.post(EXCHANGE, content=body, headers=headers).status_code == status
-    headers = box.bearer()
     for path in ("/api/v1/orders", "/api/v1/sites", "/api/v1/auth/me"):
-        assert hub.stranger.http.get(path, headers=headers).status_code == 403
-    other = hub.box(str(box.site))
+        assert hub.stranger.http.get(path, headers=box.bearer("GET", path)).status_code == 403
+    other, headers = hub.box(str(box.site)), box.bearer()
     assert refused(hub.send(Call("POST", EXCHANGE, headers, to_wire(Exchange(other.node, 0))))).code == "forbidden"
 
 

@@ -35,7 +35,7 @@ def test_a_box_is_told_of_its_site_and_nothing_that_it_need_not_know(hub: CloudH
     assert PasswordHasher().verify(told["pin_hash"], "271828")
     assert told["pin_hash"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     # Neither the donor nor the PIN itself travels.
-    everything = str(box.records)
+    everything = str(box.records_)
     assert not [secret for secret in (donor.email, donor.id, "Amina", "271828") if secret in everything]
 
 

@@ -1,0 +1,97 @@
+"""What the hub tells the site, as it was told: one table of records, and views of it with the columns of today.
+
+Entities and fields that this version does not know are kept, so that the version that does will find them, and
+so that what box and hub compare is the same on both sides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlite_utils
+import structlog
+
+from shared.crypto import VerifyKey
+from shared.domain.fields import FIELDS
+from shared.errors import QurbaniError
+from sync import receipts
+from sync.feed import Page
+from sync.messages import Change
+
+_log = structlog.get_logger(__name__)
+
+Tx = sqlite_utils.Database
+
+FEED: Mapping[str, Sequence[str]] = {
+    entity: tuple(name for name, policy in fields.items() if policy == "cloud_only")
+    for entity, fields in FIELDS.items()
+    if "cloud_only" in fields.values()
+}
+"""The records that the hub writes, and their fields: views and columns of the same names."""
+
+
+def make_views(tx: Tx) -> None:
+    """Bring the views to the fields of this version."""
+    there = {row["name"]: row["sql"] for row in tx.query("SELECT name, sql FROM sqlite_master WHERE type = 'view'")}
+    for entity, fields in FEED.items():
+        columns = ", ".join(["key AS id", *(f"fields ->> '{name}' AS {name}" for name in fields)])
+        view = f"CREATE VIEW {entity} AS SELECT {columns} FROM feed WHERE entity = '{entity}'"  # noqa: S608
+        if there.get(entity) != view:
+            tx.execute(f"DROP VIEW IF EXISTS {entity}")
+            tx.execute(view)
+
+
+def apply(tx: Tx, page: Page) -> None:
+    """Take in a page and move to its place; see :meth:`sync.ports.NodeStore.apply`."""
+    cursor, was_reading = tx.execute("SELECT cursor, is_reading FROM link").fetchone()
+    if page.cursor < cursor and not page.again:
+        return  # it comes late: it has been read already
+    link = "UPDATE link SET cursor = ?, mark = ?, reading = reading + ?, is_reading = ?"
+    is_reading = page.again or was_reading
+    tx.execute(link, [page.cursor, page.mark, int(page.again), int(is_reading and page.more)])
+    put(tx, page.changes)
+    if is_reading and not page.more:
+        tx.execute("DELETE FROM feed WHERE reading < (SELECT reading FROM link)")
+    if page.mark and not page.more:  # a hub that names no places gives no receipts
+        # The hub was put back: what it gave no receipt for is offered to it again.
+        tx.execute("""
+            UPDATE blob SET sent = 0, confirmed_ms = NULL
+            WHERE sent AND NOT EXISTS (SELECT 1 FROM receipt WHERE blob_id = blob.id)""")
+
+
+def put(tx: Tx, changes: Iterable[Change]) -> None:
+    """Each change replaces its record or takes it away."""
+    for change in changes:
+        name = [change.entity, str(change.key)]
+        if change.fields is None:
+            tx.execute("DELETE FROM feed WHERE entity = ? AND key = ?", name)
+        else:
+            tx.execute(
+                "INSERT OR REPLACE INTO feed (entity, key, fields, reading) SELECT ?, ?, ?, reading FROM link",
+                [*name, json.dumps(change.fields, ensure_ascii=False)],
+            )
+            if change.entity == receipts.ENTITY:
+                _confirm(tx, change.fields)
+
+
+def _confirm(tx: Tx, fields: Mapping[str, Any]) -> None:
+    """Note that the hub holds a file, when it is the hub that says so, of all the bytes that are here."""
+    try:
+        hub = VerifyKey(tx.execute("SELECT hub_sign_key FROM node").fetchone()[0])
+        receipt = receipts.check(fields, hub)
+    except QurbaniError as error:
+        _log.error("receipt_refused", blob=fields.get("blob_id"), code=error.code, detail=error.detail)
+        return
+    tx.execute(
+        "UPDATE blob SET sent = 1, confirmed_ms = ? WHERE id = ? AND size = ?",
+        [receipt.durable_ms, receipt.blob_id, receipt.size],
+    )
+
+
+def records(tx: Tx) -> dict[tuple[str, UUID], dict[str, Any]]:
+    """All of it, for comparison with the hub's."""
+    rows = tx.query("SELECT entity, key, fields FROM feed")
+    return {(row["entity"], UUID(row["key"])): json.loads(row["fields"]) for row in rows}
