@@ -78,6 +78,7 @@ def manifests(folder: Annotated[Path, typer.Argument(file_okay=False, help="Wher
     typer.echo(f"{len(rows)} manifests")
 
 
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Look for what is wrong and mend what can be mended. Exit code 1 when something stays wrong."""
     findings = list(checks.examine(load()))
@@ -89,6 +90,8 @@ def doctor(as_json: AsJson = False) -> None:
             typer.echo(f"{sign:<7} {finding.what}: {finding.detail}")
     if not all(finding.is_well for finding in findings):
         raise typer.Exit(1)
+
+
 
 
 def load() -> Settings:
@@ -106,7 +109,8 @@ def _screen(now: Status, is_running: bool) -> Table:
         "hub": f"{sync.hub or 'none'}, last contact {contact}" + (f": {sync.error}" if sync.error else ""),
         "unsent records": f"{sync.unsent_ops}{oldest} (not understood by the hub: {sync.parked_ops})",
         "unsent videos": f"{sync.unsent_videos}, {_size(sync.unsent_video_bytes)}",
-        "disk": f"{_size(now.disk.free_bytes)} free, of which {_size(now.disk.reserve_bytes)} are not for videos",
+        "disk": f"{_size(now.disk.free_bytes)} free, of which {_size(now.disk.reserve_bytes)} are not for videos: "
+                f"{now.disk.captures_left} captures left (sent and gone from here: {now.disk.pruned_videos})",
         "models": ", ".join(now.models) or "none: videos are recorded, a person must check them",
     }
     table = Table(show_header=False, box=None)

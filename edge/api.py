@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Litestar, Request, get, post
+import structlog
+from litestar import Litestar, Request, Router, delete, get, post
 from litestar.di import Provide
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, QueryParameter
 from litestar.types import ASGIApp
 
 from edge.auth import Auth, Executor
-from edge.bus import OP, Bell
+from edge.bus import CLAIM, OP, Bell
 from edge.capture import Capture
+from edge.claims import Claim, Claims
+from edge.events import EventLog, Watch, follow
+from edge.gate import signed_in
+from edge.pages.routes import ENTRANCE, PAGES, missing
+from edge.preflight import Preflights, preflight
 from edge.site import AnimalView, SacrificeView, Site
 from edge.status import Status
-from shared.errors import QurbaniError
 from shared.headers import SecurityHeaders
+from shared.pages import assets
 from shared.problems import PROBLEM_HANDLERS
 from shared.tus.routes import tus_routes
 from shared.tus.server import UploadServer
 
 SWEEP_S = 3600.0
 """How often expired uploads are cleared away."""
+
+TIDY_S = 20.0
+"""How often room is made on the disk."""
+
+
+_log = structlog.get_logger(__name__)
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -42,23 +56,36 @@ class Session(msgspec.Struct, frozen=True):
     executor: Executor
 
 
+class TakeAnimal(msgspec.Struct, frozen=True):
+    """``tablet`` is a name that the tablet has made for itself, once and for all."""
+
+    tablet: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
 class OpenSacrifice(msgspec.Struct, frozen=True):
-    """``id`` is made by the tablet, so that it may ask again when it did not hear the answer."""
+    """``id`` is made by the tablet, so that it may ask again when it did not hear the answer.
+
+    ``claim`` is the token of its claim on the animal, where it has taken one.
+    """
 
     id: UUID
     animal_id: UUID
+    claim: int | None = None
 
 
 class Alive(msgspec.Struct, frozen=True):
     status: str = "ok"
 
 
-def signed_in(request: AnyRequest, auth: Auth) -> Executor:
-    """Who asks. Raises ``not_signed_in``."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        raise QurbaniError("not_signed_in")
-    return auth.executor(token)
+class Yard(msgspec.Struct, frozen=True):
+    """One set of animals and all that it is worked on with. Its addresses begin with ``home``."""
+
+    home: str
+    site: Site
+    capture: Capture
+    claims: Claims
+    events: EventLog
+    uploads: UploadServer
 
 
 @get("/health/live", sync_to_thread=False)
@@ -88,48 +115,81 @@ def animals(executor: Executor, site: Site) -> list[AnimalView]:
     return site.animals()
 
 
+@post("/api/v1/animals/{animal_id:uuid}/claim", status_code=200, sync_to_thread=True)
+def take_animal(
+    animal_id: FromPath[UUID], data: TakeAnimal, executor: Executor, claims: Claims, bell: Bell
+) -> Claim:
+    """Take an animal for this tablet, or renew its claim. Refused with ``claimed`` while another one has it."""
+    claim = claims.take(animal_id, executor.id, data.tablet)
+    bell.ring(CLAIM)
+    return claim
+
+
+@delete("/api/v1/animals/{animal_id:uuid}/claim", sync_to_thread=True)
+def leave_animal(
+    animal_id: FromPath[UUID], token: Annotated[int, QueryParameter()], executor: Executor, claims: Claims, bell: Bell
+) -> None:
+    claims.release(animal_id, token)
+    bell.ring(CLAIM)
+
+
 @post("/api/v1/sacrifices", sync_to_thread=True)
 def open_sacrifice(
     data: OpenSacrifice, executor: Executor, capture: Capture, site: Site, bell: Bell
 ) -> SacrificeView:
-    capture.open_sacrifice(data.id, data.animal_id, executor.id)
+    capture.open_sacrifice(data.id, data.animal_id, executor.id, data.claim)
     bell.ring(OP)
     return site.sacrifice(data.id, executor.language or "")
 
 
 @get("/api/v1/sacrifices/{sacrifice_id:uuid}", sync_to_thread=True)
-def sacrifice(sacrifice_id: UUID, executor: Executor, site: Site) -> SacrificeView:
+def sacrifice(sacrifice_id: FromPath[UUID], executor: Executor, site: Site) -> SacrificeView:
     """Its state, and each video with its verdict and what to do again."""
     return site.sacrifice(sacrifice_id, executor.language or "")
 
 
 def make_app(
-    auth: Auth, site: Site, capture: Capture, uploads: UploadServer, bell: Bell, read_status: Callable[[], Status]
+    yards: Sequence[Yard], auth: Auth, bell: Bell, watch: Watch, preflights: Preflights,
+    read_status: Callable[[], Status], tidy: Callable[[], Awaitable[None]],
 ) -> ASGIApp:
-    """The whole application, with security headers around every answer."""
+    """The whole application, with security headers around every answer.
+
+    The first yard is the site's own. ``tidy`` is called now and then, to make room on the disk.
+    """
 
     def principal(request: AnyRequest) -> str:
         return str(signed_in(request, auth).id)
 
+    async def sweep() -> None:
+        for yard in yards:
+            await yard.uploads.sweep()
+
     @asynccontextmanager
     async def receiving(app: Litestar) -> AsyncIterator[None]:
-        await uploads.recover()
-        sweeping = asyncio.create_task(_sweep(uploads))
-        yield
-        sweeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweeping
-        uploads.close()
+        for yard in yards:
+            await yard.uploads.recover()
+        chores = [asyncio.create_task(chore) for chore in (_every(SWEEP_S, sweep), _every(TIDY_S, tidy))]
+        with watch.running():
+            yield
+        for chore in chores:
+            chore.cancel()
+        await asyncio.wait(chores)
+        for yard in yards:
+            yard.uploads.close()
 
-    parts = {"auth": auth, "site": site, "capture": capture, "bell": bell, "read_status": read_status}
-    given = {name: _given(part) for name, part in parts.items()}
+    def doors(yard: Yard) -> Router:
+        handlers = [animals, take_animal, leave_animal, open_sacrifice, sacrifice, preflight, follow, *PAGES]
+        parts = {name: _given(getattr(yard, name)) for name in ("home", "site", "capture", "claims", "events")}
+        uploads = tus_routes(yard.uploads, path="/api/v1/uploads", principal=principal)
+        return Router(yard.home or "/", route_handlers=[*handlers, uploads], dependencies=parts)
+
+    common = {"auth": auth, "bell": bell, "watch": watch, "preflights": preflights, "read_status": read_status,
+              "site": yards[0].site}
+    given = {name: _given(part) for name, part in common.items()}
     return SecurityHeaders(Litestar(
-        [
-            live, status, executors, sign_in, animals, open_sacrifice, sacrifice,
-            tus_routes(uploads, path="/api/v1/uploads", principal=principal),
-        ],
+        [live, status, executors, sign_in, *ENTRANCE, *map(doors, yards), assets.router()],
         dependencies={**given, "executor": Provide(signed_in, sync_to_thread=True)},
-        exception_handlers=PROBLEM_HANDLERS,
+        exception_handlers={**PROBLEM_HANDLERS, NotFoundException: missing},
         lifespan=[receiving],
         openapi_config=None,
         logging_config=None,
@@ -140,7 +200,10 @@ def _given(part: object) -> Provide:
     return Provide(lambda: part, sync_to_thread=False)
 
 
-async def _sweep(uploads: UploadServer) -> None:
+async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await asyncio.sleep(SWEEP_S)
-        await uploads.sweep()
+        try:
+            await chore()
+        except Exception as error:  # one that fails is tried again; the tablets are served meanwhile
+            _log.error("chore_failed", exc_info=error)
+        await asyncio.sleep(seconds)

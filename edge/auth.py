@@ -75,7 +75,7 @@ class Auth:
         self._db = db
         self._key = key
         self._clock = clock
-        self._life_ms = life // timedelta(milliseconds=1)
+        self.life = life
         self._hasher = PasswordHasher()
         self._throttle = Throttle(clock)
 
@@ -95,7 +95,7 @@ class Auth:
     def executor(self, token: str) -> Executor:
         """Who holds this token. Raises ``not_signed_in``, also when the hub has taken the executor away."""
         session = self._session(token)
-        if self._age_ms(session.began) >= self._life_ms:
+        if self._age_ms(session.began) >= self.life // timedelta(milliseconds=1):
             raise QurbaniError("not_signed_in", "the session has ended")
         rows = self._db.rows("SELECT id, name, language FROM executor WHERE id = ?", str(session.executor))
         if not rows:

@@ -24,6 +24,8 @@ VERDICT = "verdict"
 """A video was judged."""
 FEED = "feed"
 """The hub had news."""
+CLAIM = "claim"
+"""A tablet took an animal, or left it."""
 
 # sockaddr_un.sun_path, with its final zero.
 _MAX_PATH = 107

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from edge import feed, jobs, manifests
+from edge import claims, feed, jobs, manifests
 from edge.db import Database, Tx, one
 from edge.node import Keyring
 from shared.clock import Clock, Reading
@@ -55,8 +55,11 @@ class Capture:
         self._clock = clock
         self._new_id = new_id
 
-    def open_sacrifice(self, id: UUID, animal_id: UUID, executor_id: UUID) -> None:
-        """An executor stands before an animal. Raises ``not_found``, or ``conflict`` when it was opened before."""
+    def open_sacrifice(self, id: UUID, animal_id: UUID, executor_id: UUID, claim: int | None = None) -> None:
+        """An executor stands before an animal, under the ``claim`` of that number if a tablet took one.
+
+        Raises ``not_found``, ``conflict`` when it was opened before, ``claim_lost`` or ``claimed``.
+        """
         now = self._clock.read()
 
         def work(tx: Tx) -> None:
@@ -68,6 +71,7 @@ class Capture:
             animal = one(tx, "SELECT site_id FROM animal WHERE id = ?", animal_id)
             if animal is None:
                 raise QurbaniError("not_found", "no such animal at this site")
+            claims.check(tx, now, animal_id, executor_id, claim)
             row = {"animal_id": str(animal_id), "executor_id": str(executor_id), "state": SACRIFICE.first}
             tx.table("sacrifice").insert({"id": str(id), "opened": _json(now), **row})
             patch = {**row, "site_id": animal["site_id"], "opened": msgspec.to_builtins(now)}

@@ -102,7 +102,7 @@ def _chain(db: Database) -> Finding:
 def _videos(db: Database, blobs: Blobs) -> Finding:
     """Whether every recorded video lies there in its size, and opens with the key of the box."""
     wrong = []
-    rows = db.rows("SELECT id, size FROM blob")
+    rows = db.rows("SELECT id, size FROM blob WHERE NOT pruned")
     for row in rows:
         try:
             with blobs.opened(row["id"]):

@@ -10,19 +10,21 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Self
 
 import msgspec
 import structlog
 
-from edge import bus, jobs, sqlite, status, supervisor
+from edge import bus, jobs, practice, sqlite, status, supervisor
 from edge import node as identity
 from edge.blobs import Blobs
-from edge.bus import JOB, OP, Bell, Ear
+from edge.bus import CLAIM, FEED, JOB, OP, Bell, Ear
 from edge.capture import Capture
 from edge.db import Database
-from edge.disk import Disk
+from edge.disk import Ballast, Disk
 from edge.node import Keys, Node
 from edge.settings import Settings
 from edge.site import Site
@@ -34,6 +36,9 @@ from shared.ids import new_id
 
 GRACE_S = 3
 """How long the API waits for answers under way when it is told to stop; an upload goes on after the restart."""
+
+POLITE = 10
+"""The priority of the checks, as of nice(1): recording and uploads go before them."""
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -59,10 +64,24 @@ class Box(msgspec.Struct, frozen=True):
         return cls(settings, clock, db, keys, node, capture, Blobs(settings.blobs, keys.seal))
 
 
+@contextmanager
+def opened(settings: Settings) -> Iterator[Box]:
+    """The box for a command that runs beside its processes, or without them."""
+    box = Box.open(settings)
+    try:
+        yield box
+    finally:
+        box.db.close()
+
+
 def open_database(settings: Settings) -> Database:
     sqlite.check()
     settings.make_folders()
-    return Database(settings.database)
+    return Database(settings.database, ballast(settings).drop)
+
+
+def ballast(settings: Settings) -> Ballast:
+    return Ballast(settings.ballast, settings.edge_ballast_bytes)
 
 
 def serve(settings: Settings) -> None:
@@ -71,7 +90,8 @@ def serve(settings: Settings) -> None:
     lock = supervisor.lock(settings.run / "lock")
     # Whatever is wrong is said here, once, and the schema is brought up to date.
     bus.check(settings.run)
-    Box.open(settings).db.close()
+    with opened(settings) as box:
+        practice.begin(settings, Site(box.db).languages(), box.clock, new_id)
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
     address = {"url": f"http://{host}:{port}", "pid": os.getpid()}
@@ -92,28 +112,44 @@ def api(settings: Settings, listening: socket.socket) -> None:
     """The process that the tablets speak to. The supervisor keeps its socket: who calls during a restart waits."""
     import uvicorn
 
-    from edge.api import make_app
+    from edge.api import Yard, make_app
     from edge.auth import Auth
+    from edge.claims import Claims
+    from edge.events import EventLog, Watch
+    from edge.preflight import Preflights
+    from edge.room import Room
     from edge.uploads import VideoUploads
     from models_tflite.store import Store
     from shared.tus.folder import SealingStore
     from shared.tus.server import Limits, UploadServer
 
-    box = Box.open(settings)
-    site, disk, bell = Site(box.db), Disk(settings.folder, settings.edge_reserve_bytes), Bell(settings.run, "api")
-    videos = VideoUploads(site, box.capture, box.blobs, disk, bell)
-    uploads = UploadServer(
-        SealingStore(settings.uploads, [box.keys.seal.public, box.node.hub_seal], box.keys.seal),
-        videos.finished,
-        box.clock,
-        new_id,
-        admit=lambda upload, received: videos.admit(upload),
-        limits=Limits(max_size=settings.edge_max_video_bytes),
-    )
+    box, bell = Box.open(settings), Bell(settings.run, "api")
+    disk = Disk(settings.folder, settings.edge_reserve_bytes)
+
+    def yard(home: str, box: Box, room: Room) -> Yard:
+        site, own = Site(box.db), box.settings
+        videos = VideoUploads(site, box.capture, box.blobs, room, bell)
+        uploads = UploadServer(
+            SealingStore(own.uploads, [box.keys.seal.public, box.node.hub_seal], box.keys.seal),
+            videos.finished,
+            box.clock,
+            new_id,
+            admit=videos.admit,
+            limits=Limits(max_size=own.edge_max_video_bytes),
+        )
+        claims = Claims(box.db, box.clock, own.edge_claim_s)
+        return Yard(home, site, box.capture, claims, EventLog(box.db), uploads)
+
+    room = Room(box.db, box.blobs, disk, ballast(settings), settings.edge_low_bytes, box.node.hub_verify)
+    inner = Box.open(practice.settings(settings))
+    # What is practised is confirmed by nobody, so no room is made for it, and it holds no ballast.
+    inner_room = Room(inner.db, inner.blobs, disk, Ballast(inner.settings.ballast, 0), 0, inner.node.hub_verify)
+    yards = [yard("", box, room), yard("/practice", inner, inner_room)]
     auth = Auth(box.db, box.keys.sign, box.clock, timedelta(hours=settings.edge_session_hours))
     models = Store.from_environ(os.environ)
+    watch = Watch(Ear(settings.run, [OP, FEED, CLAIM]))
     app = make_app(
-        auth, site, box.capture, uploads, bell, lambda: status.read(box.db, disk, models, box.clock)
+        yards, auth, bell, watch, Preflights(models), lambda: status.read(box.db, disk, models, box.clock), room.tidy
     )
     config = uvicorn.Config(
         app,
@@ -136,14 +172,18 @@ def work(settings: Settings) -> None:
     from models_tflite.store import Store
     from shared.evidence.stages import Stages
 
-    box = Box.open(settings)
-    box.db.write(jobs.free)
-    stages = Stages(settings.stages)
-    check = Checker(Site(box.db), box.blobs, Store.from_environ(os.environ), stages, settings.engine,
-                    settings.detector)
+    os.nice(POLITE)
     bell = Bell(settings.run, "worker")
-    busy = worker.Worker(box.db, box.capture, check, bell, box.clock, new_id)
-    worker.run(busy, Queue(settings.queue, busy.look), Ear(settings.run, [JOB]))
+
+    def busy(box: Box) -> worker.Worker:
+        box.db.write(jobs.free)
+        stages = Stages(box.settings.stages)
+        models = Store.from_environ(os.environ)
+        check = Checker(Site(box.db), box.blobs, models, stages, settings.engine, settings.detector)
+        return worker.Worker(box.db, box.capture, check, bell, box.clock, new_id)
+
+    workers = worker.Workers([busy(Box.open(settings)), busy(Box.open(practice.settings(settings)))])
+    worker.run(workers, Queue(settings.queue, workers.look), Ear(settings.run, [JOB]))
     os._exit(0)  # a check that is under way is not waited for: the next worker frees its lease
 
 

@@ -27,9 +27,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     edge_reserve_bytes: int = 2 << 30
     """Below this much free space no further video is taken in, so that records and the queue go on."""
+    edge_low_bytes: int = 8 << 30
+    """Below this much free space videos that the hub has confirmed go, the oldest first."""
+    edge_ballast_bytes: int = 256 << 20
+    """Room that is held for records, for when something else has filled the disk."""
     edge_max_video_bytes: int = 8 << 30
     edge_session_hours: float = 12.0
     """How long an executor stays signed in."""
+
+    edge_claim_s: float = 120.0
+    """How long an animal stays with a tablet that is not heard of any more."""
 
     sync_interval_s: float = 60.0
     """Between exchanges with the hub when no bell rings."""
@@ -74,6 +81,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def stages(self) -> Path:
         """What models have found in videos so far. Can be found again from the videos."""
         return self.folder / "stages"
+
+    @property
+    def ballast(self) -> Path:
+        return self.folder / "ballast"
 
     @property
     def run(self) -> Path:

@@ -25,7 +25,11 @@ class ShareView(msgspec.Struct, frozen=True):
 
 
 class AnimalView(msgspec.Struct, frozen=True):
-    """An animal and its shares. ``state`` is that of its sacrifice, or ``waiting``."""
+    """An animal and its shares. ``state`` is that of its sacrifice, or ``waiting``.
+
+    ``outcome`` is that of its best video: ``authentic`` if any is, else of the newest that was judged. ``unsent`` is
+    how many of its ``videos`` the hub has not got yet.
+    """
 
     id: UUID
     tag: str | None
@@ -35,6 +39,9 @@ class AnimalView(msgspec.Struct, frozen=True):
     state: str
     sacrifice_id: UUID | None
     shares: list[ShareView]
+    outcome: Outcome | None = None
+    videos: int = 0
+    unsent: int = 0
 
 
 class ReasonView(msgspec.Struct, frozen=True):
@@ -87,17 +94,37 @@ class Site:
     def executors(self) -> list[Executor]:
         return msgspec.convert(self._db.rows("SELECT id, name, language FROM executor ORDER BY name"), list[Executor])
 
-    def animals(self) -> list[AnimalView]:
-        """By pen and tag."""
+    def name(self) -> str:
+        """What people call the site; empty as long as the hub has not said it."""
+        rows = self._db.rows("SELECT site.name FROM site JOIN node ON node.site_id = site.id")
+        return (rows[0]["name"] if rows else None) or ""
+
+    def languages(self) -> list[str]:
+        """Those that are spoken at the site, as far as the hub has said."""
+        rows = self._db.rows("SELECT site.languages FROM site JOIN node ON node.site_id = site.id")
+        return list(json.loads((rows[0]["languages"] if rows else None) or "[]"))
+
+    def animals(self, id: UUID | None = None) -> list[AnimalView]:
+        """By pen and tag; all of them, or the one with this id."""
+        where, given = ("WHERE animal.id = ?", [str(id)]) if id else ("", [])
 
         def work(tx: Tx) -> list[AnimalView]:
             shares: dict[str, list[ShareView]] = {}
             for row in tx.query("SELECT id, animal_id, name, language, reference FROM share ORDER BY id"):
                 shares.setdefault(row["animal_id"], []).append(msgspec.convert(row, ShareView))
-            rows = tx.query("""
-                SELECT animal.*, coalesce(sacrifice.state, 'waiting') AS state, sacrifice.id AS sacrifice_id
+            rows = tx.query(
+                f"""
+                SELECT animal.*, coalesce(sacrifice.state, 'waiting') AS state, sacrifice.id AS sacrifice_id,
+                    (SELECT count(*) FROM video WHERE video.sacrifice_id = sacrifice.id) AS videos,
+                    (SELECT count(*) FROM video JOIN blob ON blob.id = video.blob_id
+                     WHERE video.sacrifice_id = sacrifice.id AND NOT blob.sent) AS unsent,
+                    (SELECT verdict.outcome FROM video JOIN verdict ON verdict.video_id = video.id
+                     WHERE video.sacrifice_id = sacrifice.id
+                     ORDER BY verdict.outcome = 'authentic' DESC, video.rowid DESC LIMIT 1) AS outcome
                 FROM animal LEFT JOIN sacrifice ON sacrifice.animal_id = animal.id
-                ORDER BY animal.pen, animal.tag, animal.id""")
+                {where} ORDER BY animal.pen, animal.tag, animal.id""",  # noqa: S608 - one of two constants
+                given,
+            )
             return [
                 msgspec.convert(
                     {**row, "capacity": CAPACITY.get(row["species"]), "shares": shares.get(row["id"], [])}, AnimalView

@@ -9,6 +9,7 @@ import msgspec
 
 from edge.db import Database, Tx, one
 from edge.disk import Disk
+from edge.room import captures_left
 from shared.clock import Clock
 
 if TYPE_CHECKING:
@@ -41,10 +42,15 @@ class SyncStatus(msgspec.Struct, frozen=True):
 
 
 class DiskStatus(msgspec.Struct, frozen=True):
-    """``free_bytes`` of the disk, of which ``reserve_bytes`` are not for videos."""
+    """``free_bytes`` of the disk, of which ``reserve_bytes`` are not for videos.
+
+    ``captures_left`` is how many videos of the usual size still fit, ``pruned_videos`` how many have made room.
+    """
 
     free_bytes: int
     reserve_bytes: int
+    captures_left: int
+    pruned_videos: int
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -80,8 +86,10 @@ def read(db: Database, disk: Disk, models: Store, clock: Clock) -> Status:
         )
         job = tx.table("job")
         queue = QueueStatus(job.count_where("state = 'open'"), job.count_where("state = 'parked'"))
+        gone = tx.table("blob").count_where("pruned")
+        room = DiskStatus(disk.free, disk.reserve, captures_left(tx, disk), gone)
         id = UUID(node["id"]) if node else None
-        return Status(id, node.get("site"), queue, sync, DiskStatus(disk.free, disk.reserve), installed(models))
+        return Status(id, node.get("site"), queue, sync, room, installed(models))
 
     return db.read(work)
 

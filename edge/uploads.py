@@ -11,7 +11,7 @@ import msgspec
 from edge.blobs import Blobs
 from edge.bus import JOB, OP, Bell
 from edge.capture import Capture, Video
-from edge.disk import Disk
+from edge.room import Room
 from edge.site import Site
 from shared.errors import QurbaniError
 from shared.tus.server import Arrived
@@ -31,16 +31,20 @@ class Metadata(msgspec.Struct, frozen=True):
 class VideoUploads:
     """The hooks of the tus server. The owner of an upload is the executor who sends it."""
 
-    def __init__(self, site: Site, capture: Capture, blobs: Blobs, disk: Disk, bell: Bell) -> None:
+    def __init__(self, site: Site, capture: Capture, blobs: Blobs, room: Room, bell: Bell) -> None:
         self._site = site
         self._capture = capture
         self._blobs = blobs
-        self._disk = disk
+        self._room = room
         self._bell = bell
 
-    async def admit(self, upload: Upload) -> None:
-        """Refuse before the first byte: ``disk_full``, ``bad_input``, ``not_found``, or ``conflict`` if it is here."""
-        self._disk.make_sure(upload.length or 0)
+    async def admit(self, upload: Upload, received: int) -> None:
+        """Refuse before the first byte: ``disk_full``, ``bad_input``, ``not_found``, or ``conflict`` if it is here.
+
+        What was begun may end: its last bytes are what the reserve is for.
+        """
+        if not received:
+            await asyncio.to_thread(self._room.make_sure, upload.length or 0)
         if upload.concat != PARTIAL:
             video = read_metadata(upload.metadata)
             await asyncio.to_thread(self._site.expect_video, video.video_id, video.sacrifice_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import structlog
@@ -85,7 +85,22 @@ class Worker:
         self._capture.record_unchecked(lease, lease.key, verdict, reason)
 
 
-def run(worker: Worker, queue: Queue, ear: Ear) -> None:
+class Workers:
+    """Several workers as one: what the first has to do comes before what the others have."""
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        self._workers = workers
+
+    def look(self) -> None:
+        busy = next((worker for worker in self._workers if worker.due()), None)
+        if busy is not None:
+            busy.look()
+
+    def due(self) -> int:
+        return sum(worker.due() for worker in self._workers)
+
+
+def run(worker: Workers, queue: Queue, ear: Ear) -> None:
     """Ring the queue for what is due, at each bell and now and then; until SIGTERM."""
 
     def sweep() -> None:

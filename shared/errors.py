@@ -58,6 +58,8 @@ TABLE: dict[str, Kind] = {
     # the box
     "not_enrolled": Kind(503, "This box belongs to no site yet", "Run `qurbani edge enrol` with a code of the hub."),
     "disk_full": Kind(507, "The box has no room for a video", "Let it send what it has, or give it a larger disk."),
+    "claimed": Kind(409, "Somebody else is with this animal", "Choose another; it is free when they leave it."),
+    "claim_lost": Kind(409, "Another tablet has this animal now", "Claim it again, or choose another."),
     "already_running": Kind(500, "A box runs on this folder already", "Stop it, or choose another QURBANI_DATA."),
     "two_sqlites": Kind(500, "Two SQLite libraries in one process", "Import `edge` before anything opens SQLite."),
     "unsound_sqlite": Kind(500, "This SQLite can damage its files", "Install pysqlite3, or SQLite 3.51.3 or later."),

@@ -50,6 +50,8 @@ class Box:
             "QURBANI_DATA": str(folder),
             "QURBANI_EDGE_PORT": "0",
             "QURBANI_EDGE_RESERVE_BYTES": "1000000",
+            "QURBANI_EDGE_LOW_BYTES": "1000000",
+            "QURBANI_EDGE_BALLAST_BYTES": "1000000",
             "QURBANI_SYNC_INTERVAL_S": "0.5",
             "QURBANI_SYNC_RETRY_MAX_S": "0.2",
             **settings,
@@ -58,9 +60,13 @@ class Box:
 
     def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """``qurbani edge ARGUMENTS``."""
-        command = [sys.executable, "-m", "qurbani", "edge", *arguments]
+        return self.qurbani("edge", *arguments, check=check)
+
+    def qurbani(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """``qurbani ARGUMENTS`` on the folder of this box."""
+        command = [sys.executable, "-m", "qurbani", *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=self.environ, capture_output=True, text=True, timeout=60, check=check
+            command, cwd=ROOT, env=self.environ, capture_output=True, text=True, timeout=180, check=check
         )
 
     def enrol(self) -> None:
@@ -72,7 +78,7 @@ class Box:
         command = [sys.executable, "-m", "qurbani", "edge", "serve"]
         self.process = subprocess.Popen(command, cwd=ROOT, env=self.environ, stdout=log, stderr=log)
         log.close()
-        until(lambda: (self.folder / "run" / "api.json").exists() or self.process.poll() is not None)
+        until(lambda: (self.folder / "run" / "api.json").exists() or self.process.poll() is not None, 120)
         assert self.process.poll() is None, self.log
 
     @property

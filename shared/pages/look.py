@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_time, format_timedelta
 from babel.lists import format_list
+from babel.units import format_unit
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
@@ -22,12 +23,15 @@ SHARED = Path(__file__).parent / "templates"
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 
 
+_BYTES = ("digital-byte", "digital-kilobyte", "digital-megabyte", "digital-gigabyte", "digital-terabyte")
+
+
 class Look:
     """Renders the templates of ``folders`` over those that all parts share.
 
     A template sees ``language``, ``direction``, ``languages``, ``asset(name)``, gettext's functions, and the
-    filters ``bdi``, ``isolate``, ``listed``, ``day``, ``clock`` and ``position``; everything else comes from the
-    caller. A name that nobody gave is an error, never an empty place on the page.
+    filters ``bdi``, ``isolate``, ``listed``, ``day``, ``clock``, ``position``, ``size`` (of bytes) and ``ago``;
+    everything else comes from the caller. A name that nobody gave is an error, never an empty place on the page.
     """
 
     def __init__(self, *folders: Path) -> None:
@@ -86,4 +90,11 @@ def _of(language: str) -> dict[str, Callable[..., str]]:
     def clock(moment: datetime, zone: tzinfo) -> str:
         return format_time(moment, "short", tzinfo=zone, locale=language)
 
-    return {"listed": listed, "day": day, "clock": clock}
+    def size(count: int) -> str:
+        scale = max(0, min(count.bit_length() - 1, 49)) // 10
+        return format_unit(round(count / 1024**scale, 1 if scale > 2 else 0), _BYTES[scale], "short", locale=language)
+
+    def ago(seconds: float) -> str:
+        return format_timedelta(timedelta(seconds=-seconds), add_direction=True, locale=language)
+
+    return {"listed": listed, "day": day, "clock": clock, "size": size, "ago": ago}

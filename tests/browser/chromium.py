@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from demo.answers import wait_for
 from demo.servers.server import die_with
+from shared.errors import QurbaniError
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -69,7 +70,25 @@ class Tab:
         return answer["result"].get("value")
 
     def settle(self, look: Callable[[], Any]) -> Any:
-        return wait_for("the page", look, 20, 0.05)
+        try:
+            return wait_for("the page", look, 60, 0.05)
+        except QurbaniError as error:
+            states = "document.body.innerHTML.match(/data-state=\\S+/g)"
+            shown = self.run(f"[location.href, document.body.innerText, {states}]")
+            raise AssertionError(f"{error.detail}; the page shows {shown}, complaints: {self.complaints}") from error
+
+    def click(self, selector: str) -> None:
+        """A tap in the middle of what can be seen, once it can; what lies over it gets it, as with a finger."""
+        where = self.settle(lambda: self.run(f"""(() => {{
+          const element = document.querySelector({msgspec.json.encode(selector).decode()})
+          if (!element?.checkVisibility()) return null
+          element.scrollIntoView({{ block: 'center', behavior: 'instant' }})
+          const box = element.getBoundingClientRect()
+          return [box.x + box.width / 2, box.y + box.height / 2]
+        }})()"""))
+        for kind in ("mousePressed", "mouseReleased"):
+            spot = {"x": where[0], "y": where[1], "button": "left", "clickCount": 1}
+            self.call("Input.dispatchMouseEvent", type=kind, **spot)
 
     def submit(self, **fields: str) -> None:
         """Fill in the form of the page and send it off."""
@@ -92,11 +111,12 @@ class Tab:
 
 
 @contextmanager
-def tab(profile: Path) -> Iterator[Tab]:
-    """A fresh browser with one empty tab; ``profile`` is the folder of its own that it keeps things in."""
+def tab(profile: Path, *flags: str) -> Iterator[Tab]:
+    """A browser with one empty tab; ``profile`` is the folder of its own that it keeps things in."""
     assert PROGRAM, "there is no Chromium"
+    (profile / "DevToolsActivePort").unlink(missing_ok=True)  # of the last browser on this folder
     browser = subprocess.Popen(
-        [PROGRAM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        [PROGRAM, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         preexec_fn=die_with(os.getpid(), signal.SIGKILL),
     )  # fmt: skip
@@ -108,6 +128,13 @@ def tab(profile: Path) -> Iterator[Tab]:
     finally:
         browser.terminate()
         browser.wait(20)
+
+
+def camera(film: Path, sound: Path | None = None) -> tuple[str, ...]:
+    """Flags for a camera that shows ``film`` (MJPEG or Y4M) again and again, and a microphone that hears ``sound``."""
+    shown = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+             f"--use-file-for-fake-video-capture={film}")  # fmt: skip
+    return (*shown, f"--use-file-for-fake-audio-capture={sound}") if sound else shown
 
 
 def _port(profile: Path) -> int | None:

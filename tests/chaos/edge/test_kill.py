@@ -179,7 +179,8 @@ def check(box: Box, hub: Hub, executor: Executor) -> None:
 
     # At the hub: the same, in one chain without a gap, and each video readable and what the executor filmed.
     assert not hub.parked
-    assert hub.entities() == {"sacrifice": len(executor.opened), "video": len(videos), "verdict": len(videos)}
+    entities = {"sacrifice": len(executor.opened), **dict.fromkeys(("video", "verdict", "manifest"), len(videos))}
+    assert hub.entities() == entities
     assert sorted(hub.arrived) == sorted(row["blob_id"] for row in videos.values())
     assert sum(op.entity == "verdict" for op in hub.ops) == len(videos)
     for id, content in executor.acknowledged.items():

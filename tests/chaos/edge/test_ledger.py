@@ -46,7 +46,7 @@ class Careless(Capture):
         self._db.write(lambda tx: tx.execute("UPDATE job SET state = 'open' WHERE id = ?", [lease.job]))
         super().record_verdict(lease, video_id, verdict)
 
-capture = (Careless if careless else Capture)(db, Keys.load(folder).sign, clock, new_id)
+capture = (Careless if careless else Capture)(db, Keys.load(folder).ring, clock, new_id)
 
 def check(video_id):
     if careless:
@@ -67,7 +67,7 @@ def db(tmp_path: Path) -> Iterator[Database]:
     database, keys, clock = Database(tmp_path / "edge.db"), Keys.make(tmp_path), SystemClock()
     hub = SigningKey.generate().public.raw, UnsealKey.generate().public.raw
     identity.save(database, Node(new_id(), new_id(), "box 1", "http://hub.example", *hub))
-    capture = Capture(database, keys.sign, clock, new_id)
+    capture = Capture(database, keys.ring, clock, new_id)
     for number in range(1, JOBS + 1):
         animal, sacrifice, blob = new_id(), new_id(), new_id().hex * 2
         capture.apply_feed([Change(number, "animal", animal, {"tag": str(number), "species": "sheep"})], number)

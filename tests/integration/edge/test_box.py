@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from shared.ids import new_id
 from shared.sealed import SealedReader
 from shared.tus.wire import write_metadata
 from tests.box import Box, Tablet, running, until
+from tests.film import film
 from tests.hub import Hub, serving
 
 CANARY = b"the plaintext of a video, seen nowhere on the disk"
@@ -173,7 +175,7 @@ class TestRefusals:
         assert create() == (409, "conflict")
 
     def test_addresses_that_are_not_there(self, yard: Yard) -> None:
-        for path in ("/", "/schema", "/api/v1/nothing", "/api/v1/sacrifices/1"):
+        for path in ("/schema", "/api/v1/nothing", "/api/v1/sacrifices/1"):
             with pytest.raises(httpx.HTTPStatusError) as error:
                 yard.tablet.ask("GET", path)
             assert refusal(error) == (404, "not_found")
@@ -212,3 +214,27 @@ def test_a_second_box_on_the_folder_is_refused(yard: Yard) -> None:
     assert answer.returncode == 1
     assert "already_running" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_a_look_before_the_act(yard: Yard, tmp_path: Path) -> None:
+    """A clip says what would spoil the video, in three languages, and nothing of it stays on the box."""
+    clip = film(tmp_path / "clip.mp4", 2).read_bytes()
+    answer = yard.tablet.ask("POST", "/api/v1/preflight", content=clip).json()
+    assert answer["ready"] is False
+    assert "no_sound" in [fault["code"] for fault in answer["faults"]]
+    assert all(set(fault["hints"]) == {"ar", "en", "fr"} for fault in answer["faults"])
+    assert yard.tablet.ask("POST", "/api/v1/preflight", content=b"no clip").json()["faults"][0]["code"] == "not_a_video"
+    assert not any(clip[:64] in path.read_bytes() for path in yard.box.folder.rglob("*") if path.is_file())
+
+
+def test_a_look_before_the_act_is_for_those_who_are_signed_in_and_brief(yard: Yard) -> None:
+    with pytest.raises(httpx.HTTPStatusError) as error:
+        yard.tablet.ask("POST", "/api/v1/preflight", content=bytes(16 * 1024 * 1024 + 1))
+    assert refusal(error) == (413, "too_large")
+    answer = httpx.post(yard.box.url + "/api/v1/preflight", content=b"clip")
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_signed_in")
+
+
+def test_checks_make_way_for_recordings(yard: Yard) -> None:
+    children = yard.box.children()
+    assert os.getpriority(os.PRIO_PROCESS, children["worker"]) > os.getpriority(os.PRIO_PROCESS, children["api"])

@@ -46,9 +46,9 @@ def test_work_goes_on_without_the_hub_and_arrives_once(tmp_path: Path) -> None:
         assert all(tablet.verdicts(sacrifice)[0]["outcome"] == "review" for sacrifice in sacrifices)
         sync = until(lambda: (told := tablet.ask("GET", "/api/v1/status").json()["sync"])["error"] and told)
         assert sync["error"].startswith("unavailable")
-        assert (sync["unsent_ops"], sync["unsent_videos"]) == (15, 3)
+        assert (sync["unsent_ops"], sync["unsent_videos"]) == (18, 3)
         with serving(hub):
-            until(lambda: len(hub.arrived) == 3 and len(hub.ops) == 15)
+            until(lambda: len(hub.arrived) == 3 and len(hub.ops) == 18)
             assert box.stop() == 0
-        assert hub.entities() == {"sacrifice": 3, "video": 3, "verdict": 3}
+        assert hub.entities() == {"sacrifice": 3, "video": 3, "verdict": 3, "manifest": 3}
         assert len(set(hub.arrived)) == 3

@@ -242,7 +242,7 @@ def test_what_could_not_be_flushed_is_not_acknowledged(
 
 
 def test_an_upload_can_be_refused_before_it_begins(http: httpx.Client, serve: Callable[..., Live]) -> None:
-    async def admit(upload: Upload) -> None:
+    async def admit(upload: Upload, received: int) -> None:
         if (upload.length or 0) > 1000:
             raise QurbaniError("storage_full", "no room for a video; 12 MB are left")
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copytree
 from zoneinfo import ZoneInfo
 
 import pytest
 from jinja2 import UndefinedError
 
+from shared.pages import assets
 from shared.pages.assets import FOLDER, asset
 from shared.pages.look import Look
+
+SHEETS = ("look.css", "tablet.css")
 
 NOON = datetime(2026, 5, 27, 12, 5, tzinfo=UTC)
 NOUAKCHOTT, JAKARTA = ZoneInfo("Africa/Nouakchott"), ZoneInfo("Asia/Jakarta")
@@ -63,16 +67,38 @@ def test_the_language_and_its_direction_are_on_the_page(rendered) -> None:
     assert "<title>T · Qurbani</title>" in rendered(page, "fr")
 
 
-def test_an_asset_has_a_new_address_when_it_changes() -> None:
-    assert re.fullmatch(r"/assets/look\.css\?v=[0-9a-f]{12}", asset("look.css"))
+def test_an_asset_has_a_new_address_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = asset("look.css")
+    assert re.fullmatch(r"/assets/[0-9a-f]{12}/look\.css", before)
+    copytree(FOLDER, tmp_path / "assets")
+    (tmp_path / "assets" / "look.css").write_text("a { color: red }")
+    monkeypatch.setattr(assets, "FOLDER", tmp_path / "assets")
+    assets.version.cache_clear()
+    assert asset("look.css") != before
+    monkeypatch.undo()
+    assets.version.cache_clear()
+    assert asset("look.css") == before
+
+
+def test_an_asset_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError):
+        asset("nothing.css")
 
 
 def test_the_stylesheet_knows_no_left_and_no_right() -> None:
     physical = re.compile(r"(?<![-\w])(margin|padding|border|inset)?-?(left|right)\s*:|text-align:\s*(left|right)")
-    assert physical.findall((FOLDER / "look.css").read_text()) == []
+    for name in SHEETS:
+        assert physical.findall((FOLDER / name).read_text()) == [], name
 
 
 def test_every_colour_and_size_comes_from_the_tokens() -> None:
-    used = set(re.findall(r"var\((--[\w-]+)\)", (FOLDER / "look.css").read_text()))
     defined = set(re.findall(r"(--[\w-]+):", (FOLDER / "tokens.css").read_text()))
-    assert used <= defined
+    for name in SHEETS:
+        assert set(re.findall(r"var\((--[\w-]+)\)", (FOLDER / name).read_text())) <= defined, name
+
+
+def test_the_dark_is_the_same_whether_the_device_or_the_reader_wants_it() -> None:
+    lists = re.findall(r":root(?:\[data-theme=\"dark\"\]|:not\(\[data-theme\]\)) \{(.*?)\}",
+                       (FOLDER / "tokens.css").read_text(), re.DOTALL)  # fmt: skip
+    device, reader = (set(re.findall(r"--[\w-]+: [^;]+", each)) for each in lists)
+    assert device == reader

@@ -1,0 +1,55 @@
+// Hears what changes at the box over a WebSocket, and after an interruption goes on where it was cut. Parts of the
+// page that are marked `data-live` are then fetched anew; what they show is made by the server alone.
+
+const SIGNED_OUT = 4401
+const QUIET_MS = 400
+const LONGEST_WAIT_MS = 5000
+
+// `heard(state)`: `here`, `away` (it cannot be reached) or `signed-out`.
+export function follow(home, after, heard) {
+  let cursor = after
+  let failures = 0
+
+  const connect = () => {
+    const url = new URL(`${home}/api/v1/events?after=${cursor}`, location.href)
+    url.protocol = url.protocol.replace('http', 'ws')
+    const socket = new WebSocket(url)
+    socket.onmessage = ({ data }) => {
+      const page = JSON.parse(data)
+      cursor = page.cursor
+      failures = 0
+      heard('here')
+      if (page.events.length || !page.is_whole) soon()
+    }
+    socket.onclose = ({ code }) => {
+      failures += 1
+      if (code === SIGNED_OUT) heard('signed-out')
+      else if (failures > 1) heard('away')
+      setTimeout(connect, Math.min(200 * 2 ** failures, LONGEST_WAIT_MS))
+    }
+  }
+  connect()
+}
+
+let waiting = null
+function soon() {
+  waiting ??= setTimeout(() => {
+    waiting = null
+    refresh().catch(() => {}) // the box went away: the socket notices, and comes back
+  }, QUIET_MS)
+}
+
+export async function refresh() {
+  const parts = document.querySelectorAll('[data-live]')
+  if (!parts.length) return
+  const answer = await fetch(location.href, { headers: { Accept: 'text/html' } })
+  if (!answer.ok || answer.redirected) return
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
+  const focused = document.activeElement?.id
+  for (const part of parts) {
+    const fresh = page.getElementById(part.id)
+    if (fresh && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes)
+  }
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true })
+  document.dispatchEvent(new Event('refreshed'))
+}

@@ -1,0 +1,35 @@
+// What every page of a tablet does: keep itself for when the box is away, send what was recorded, follow what changes.
+
+import { follow } from './live.js'
+import { work } from './queue.js'
+import { show } from './show.js'
+
+const page = document.body.dataset
+const { home = '', after } = page
+const part = (name) => document.querySelector(`[data-${name}]`)
+
+navigator.serviceWorker?.register('/service-worker.js')
+
+let link = 'here'
+let queue = ''
+const tell = () => show(part('net'), link === 'signed-out' ? link : link === 'away' ? 'offline' : queue)
+
+if (after !== undefined) {
+  navigator.storage.persist?.()
+  work((state, count) => {
+    queue = state
+    part('net-count').textContent = count
+    tell()
+  })
+  follow(home, after, (heard) => {
+    if (heard === 'here' && 'reload' in page) location.reload()
+    if (heard === 'here' && link !== 'here') dispatchEvent(new Event('box-heard'))
+    link = heard
+    tell()
+  })
+}
+if ('signedOut' in page) caches?.delete('pages') // what the last one saw is not for the next
+
+if (part('record')) import('./record.js').then(({ start }) => start(part('record'), home))
+if (part('filter')) import('./filter.js').then(({ start }) => start(part('filter')))
+if (part('keypad')) import('./keypad.js').then(({ start }) => start(part('keypad')))

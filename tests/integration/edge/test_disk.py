@@ -1,0 +1,115 @@
+"""A disk that fills up: what is refused, what goes on, and what makes room again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+
+from shared.ids import new_id
+from tests.box import Box, Tablet, running, until
+from tests.hub import Hub, serving
+
+MIB = 1 << 20
+VIDEO = os.urandom(4 * MIB)
+LIMITS = {
+    "QURBANI_EDGE_RESERVE_BYTES": str(16 * MIB),
+    "QURBANI_EDGE_LOW_BYTES": str(40 * MIB),
+    "QURBANI_EDGE_BALLAST_BYTES": str(8 * MIB),
+}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 80 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("a disk of its own needs the right to mount one")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(path: Path) -> None:
+    """Take every byte that is left, as a log that nobody watches would."""
+    with path.open("wb", buffering=0) as junk:
+        for size in (MIB, 4096, 1):
+            try:
+                while junk.write(bytes(size)):
+                    pass
+            except OSError:
+                continue
+
+
+def record(tablet: Tablet, animal: UUID) -> None:
+    tablet.upload(tablet.open_sacrifice(animal), new_id(), VIDEO)
+
+
+def refusal(tablet: Tablet, animal: UUID) -> httpx.Response | None:
+    """What the box says when it does not take a video of this animal."""
+    try:
+        record(tablet, animal)
+    except httpx.HTTPStatusError as error:
+        return error.response
+    return None
+
+
+def captures_left(tablet: Tablet) -> int:
+    return int(tablet.ask("GET", "/api/v1/status").json()["disk"]["captures_left"])
+
+
+def pruned(box: Box) -> list[int]:
+    """For each video, oldest first, whether its bytes have left the box; checks that they have."""
+    rows = box.rows("SELECT id, pruned FROM blob ORDER BY rowid")
+    for row in rows:
+        assert (box.folder / "blobs" / row["id"][:2] / row["id"]).exists() is not bool(row["pruned"])
+    return [row["pruned"] for row in rows]
+
+
+def test_records_go_on_when_videos_cannot(small_disk: Path) -> None:
+    hub = Hub()
+    with ExitStack() as stack:
+        with serving(hub):
+            box, tablet, animals = stack.enter_context(running(small_disk / "box", hub, animals=80, **LIMITS))
+        # The hub is away, so nothing is confirmed and nothing may go.
+        until((box.folder / "ballast").exists, what="the ballast")
+        until(lambda: len(tablet.ask("GET", "/api/v1/animals").json()) == 80, what="the animals")
+        record(tablet, animals.pop())
+        told = captures_left(tablet)
+        assert 5 <= told <= 13
+        taken = 0
+        while (refused := refusal(tablet, animals.pop())) is None:
+            taken += 1
+        assert abs(taken - told) <= 1, "what was told of the room was not so"
+        assert (refused.status_code, refused.json()["code"]) == (507, "disk_full")
+        assert refused.json()["detail"] == "no room for this video; the ones that are here are safe"
+        assert captures_left(tablet) == 0
+        assert not any(pruned(box))
+
+        fill(small_disk / "junk")
+        left = len(animals)
+        while animals:
+            tablet.open_sacrifice(animals.pop())
+        assert len(box.rows("SELECT id FROM sacrifice")) == 80
+        assert left >= 60
+        assert not (box.folder / "ballast").exists(), "no record has needed it: this has proved nothing"
+
+        # Room again, from whoever took it and from what the hub confirms: the box goes on by itself.
+        (small_disk / "junk").unlink()
+        with serving(hub):
+            until(lambda: all(row["sent"] for row in box.rows("SELECT sent FROM blob")), 60, what="the sync")
+            until(lambda: any(pruned(box)), 60, what="room")
+        gone = pruned(box)
+        assert gone == sorted(gone, reverse=True), "the oldest go first"
+        assert not all(gone)
+        retake = box.rows("SELECT sacrifice_id FROM video ORDER BY rowid LIMIT 1")[0]["sacrifice_id"]
+        tablet.upload(retake, new_id(), VIDEO)
+        until((box.folder / "ballast").exists, what="the ballast")
+        examined = box.command("doctor", check=False).stdout
+        assert "WRONG" not in examined, examined
