@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from litestar.router import Router
 from litestar.types import ASGIApp, Scope
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cloud.apply import cases
+from cloud.apply import cases, sticks
 from cloud.apply import service as ops
 from cloud.apply.cases import Quarantined
 from cloud.auth import service as auth
@@ -182,6 +183,12 @@ async def create_admin(settings: Settings, email: str) -> str:
             now=platform.clock.now(),
         )  # fmt: skip
     return password
+
+
+async def import_bundle(settings: Settings, stick: Path, moved: Callable[[int], None]) -> list[sticks.Taken]:
+    """Take in the bundles on a stick; see :func:`cloud.apply.sticks.take`."""
+    async with opened(settings) as platform:
+        return await sticks.take(platform, stick, moved)
 
 
 async def quarantine(settings: Settings, node: UUID | None) -> list[Quarantined]:

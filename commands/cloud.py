@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from cloud import main
 from cloud.alembic import migrations
 from cloud.platform.settings import Settings
 from commands import cloud_audit, cloud_events
+from commands.moving import moving
 from shared import log, settings
 from shared.errors import QurbaniError
 
@@ -104,6 +106,28 @@ def quarantine(
 def events() -> None:
     """Print what the services tell each other over Kafka: topics, schemas, who listens."""
     typer.echo(cloud_events.page(), nl=False)
+
+
+@app.command()
+def import_bundle(
+    stick: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Where the stick is mounted.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take in what boxes wrote on a stick, and write the answers for them. Safe to repeat; goes on where it was cut.
+
+    Exit code 1 when something on it was refused; the reason is printed, and stands in the answer.
+    """
+    with moving("from the stick") as moved:
+        taken = asyncio.run(main.import_bundle(load(), stick, moved))
+    if as_json:
+        typer.echo(msgspec.json.encode(taken))
+    for box in [] if as_json else taken:
+        here = f" ({box.known_blobs} were here)" if box.known_blobs else ""
+        typer.echo(f"box {box.node}: {box.ops} new records, up to {box.acked}; {box.blobs} new files{here}")
+        for refused in box.refused:
+            typer.echo(f"  refused {refused.what}: {refused.detail} [{refused.code}]", err=True)
+    if not all(box.is_whole for box in taken):
+        raise typer.Exit(1)
 
 
 def load() -> Settings:

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from commands.moving import moving
 from edge import doctor as checks
 from edge import main
 from edge.disk import Disk
@@ -92,6 +93,41 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def export_bundle(stick: Stick, as_json: AsJson = False) -> None:
+    """Write what the hub does not have yet onto a stick, encrypted for the hub. Goes on where it was cut.
+
+    An answer of the hub that the stick brought back is taken in first. The box may run meanwhile.
+    """
+    from edge.stick import export
+
+    with moving("to the stick") as moved, main.opened(load()) as box:
+        visit = export(box, stick, moved)
+    if as_json:
+        typer.echo(msgspec.json.encode(visit))
+        return
+    if visit.problem:
+        typer.echo(f"the answer on the stick is not good: {visit.problem}", err=True)
+    done = visit.exported
+    size = _size(sum(blob.size for blob in done.blobs))
+    typer.echo(f"bundle {done.number}: {done.ops} records and {len(done.blobs)} files ({size}) are on the stick")
+    if done.left_out:
+        typer.echo(f"{len(done.left_out)} files are not: there is no room, or the box has lost them", err=True)
+
+
+@app.command()
+def import_ack(stick: Stick, as_json: AsJson = False) -> None:
+    """Take in the hub's answer from a stick: what it holds by now, and the news for the site."""
+    from edge.stick import take_back
+
+    with moving("from the stick") as moved, main.opened(load()) as box:
+        answer = take_back(box, stick, moved)
+    if as_json:
+        typer.echo(msgspec.json.encode(answer))
+        return
+    typer.echo(f"the hub holds the records up to {answer.acked} and {len(answer.held)} files of bundle {answer.number}")
+    for refused in answer.refused:
+        typer.echo(f"it did not take {refused.what}: {refused.detail} [{refused.code}]", err=True)
 
 
 def load() -> Settings:

@@ -1,0 +1,85 @@
+"""Bundles from and for this box, for sites where a stick is the way to the hub. The box may run meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from edge.db import Tx
+from edge.main import Box
+from edge.outbox import Outbox
+from shared import sealed
+from shared.errors import QurbaniError
+from shared.stick import StickFolder, to_box, to_hub
+from sync import bundle, hlc
+from sync.bundle import Answer, Exported, Receiver, Sender
+
+Moved = Callable[[int], None]
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """What an export did: first it took the hub's ``answer`` from the stick, if there was one, then it wrote.
+
+    ``problem`` is what is wrong with the answer that lies there, if anything is.
+    """
+
+    exported: Exported
+    answer: Answer | None
+    problem: str = ""
+
+
+class _Outbox(Outbox):
+    """The box's end of the protocol for an answer that may be days old: no contact, and no word on the link."""
+
+    def heard(self, time_ms: int) -> None:
+        stamp = [hlc.pack(time_ms)]
+        self._db.write(lambda tx: tx.execute("UPDATE link SET hub_hlc = max(hub_hlc, ?)", stamp))
+
+
+def export(box: Box, stick: Path, moved: Moved, *, part_bytes: int = bundle.PART_BYTES) -> Visit:
+    """Write all that the hub does not have yet. Repeating it goes on where it was cut.
+
+    Raises ``stick_gone`` or ``storage_full``.
+    """
+    answer, problem = None, ""
+    try:
+        answer = take_back(box, stick, moved)
+    except QurbaniError as error:
+        if error.code not in {"no_bundle", "damaged", "bad_signature", "bad_version", "foreign_bundle"}:
+            raise
+        problem = "" if error.code == "no_bundle" else f"{error.code}: {error.detail}"
+    to = box.node.hub_seal
+    sender = Sender(box.node.id, box.keys.ring[box.node.sign_file], to, partial(sealed.seal, recipients=[to]))
+    folder = StickFolder(to_hub(stick, box.node.id), moved)
+    exported = bundle.export(sender, _outbox(box), box.blobs, folder, answered=answer, part_bytes=part_bytes)
+    _remember(box, exported)
+    return Visit(exported, answer, problem)
+
+
+def take_back(box: Box, stick: Path, moved: Moved) -> Answer:
+    """Take in what the hub wrote on the stick for this box. Safe to repeat.
+
+    Raises ``no_bundle``, or why what lies there is not good: see :func:`sync.bundle.newest`.
+    """
+    key = box.keys.seal
+    receiver = Receiver(box.node.id, box.node.hub_verify, key.public, partial(sealed.unseal, key=key))
+    return bundle.take_back(receiver, _outbox(box), StickFolder(to_box(stick, box.node.id), moved))
+
+
+def _remember(box: Box, exported: Exported) -> None:
+    """What lies on a stick now. It says nothing about the hub: that does only its answer."""
+    now_ms = box.clock.read().wall_ms
+
+    def work(tx: Tx) -> None:
+        tx.execute("UPDATE link SET stick_seq = ?, stick_ms = ?", [exported.last, now_ms])
+        for blob in exported.blobs:
+            tx.execute("UPDATE blob SET stick_ms = ? WHERE id = ?", [now_ms, blob.blob_id])
+
+    box.db.write(work)
+
+
+def _outbox(box: Box) -> _Outbox:
+    return _Outbox(box.db, box.keys, box.capture, box.clock)
