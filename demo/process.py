@@ -35,6 +35,10 @@ class Process:
                 preexec_fn=die_with(os.getpid(), signal.SIGTERM),
             )  # fmt: skip
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def is_running(self) -> bool:
         return self._process.poll() is None
 

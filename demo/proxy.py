@@ -1,4 +1,4 @@
-"""A bad link: a TCP proxy that can refuse, fall silent, break after a given byte, and be slow.
+"""A bad link: a TCP proxy that can refuse, fall silent, break after a given byte, be slow and lose pieces.
 
 ``up`` is from the client to the target, ``down`` is back. Everything may be called from any thread::
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import random
 import socket
 import struct
 import termios
@@ -43,9 +44,14 @@ class Direction:
         """Bytes a second, or None for no limit."""
         self.latency = 0.0
         """Seconds that every byte is under way."""
+        self.loss = 0.0
+        """The share of pieces that are lost on the way, and hold up those behind them until they have come again."""
+        self.again = 0.0
+        """Seconds until a lost piece has come again; TCP takes a round trip or more."""
         self.left: int | None = None
         """Bytes that may still pass before the link breaks, or None."""
         self._free_at = 0.0
+        self._chance = random.Random(9600)  # noqa: S311 - bad luck, not a secret
 
     def chunk(self) -> int:
         """How much to read at once, in bytes."""
@@ -58,6 +64,8 @@ class Direction:
         self._free_at = max(now, self._free_at)
         if self.bandwidth is not None:
             self._free_at += size / self.bandwidth
+        while self._chance.random() < self.loss:
+            self._free_at += self.again
         return self._free_at + self.latency
 
     def take(self, data: bytes) -> bytes:
