@@ -13,13 +13,19 @@ NOUNS = {
     "demo": "the whole story on this machine with nothing installed",
     "edge": "the box at a site",
     "cloud": "the hub",
+    "sync": "the protocol between them, tried against bad luck",
     "models": "the models that look and listen",
     "evidence": "check a video, or run one stage of the check alone",
     "bench": "measure, beside the limit or the peer, in the same run",
 }
 
 # The extra of pyproject.toml that a noun needs, to name it when it is not installed.
-EXTRAS = {"models": "evidence", "bench": "demo"} | {noun: noun for noun in ("edge", "cloud", "evidence", "demo")}
+EXTRAS = {
+    "models": "evidence",
+    "bench": "demo",
+    "sync": "demo",
+    **{noun: noun for noun in ("edge", "cloud", "evidence", "demo")},
+}
 
 USAGE = "\n".join([
     "Usage: qurbani NOUN VERB ...      (qurbani NOUN --help tells the verbs)",

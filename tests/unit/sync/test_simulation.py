@@ -1,0 +1,85 @@
+"""The simulation: clean seeds stay clean, planted mistakes are noticed, and the same seed is the same everywhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+import structlog
+
+from commands.simulated.cloud import CloudHub
+from commands.simulated.maker import Maker
+from commands.simulated.mutants import MUTANTS, planted
+from sync.simulation import tape as tapes
+from sync.simulation.run import play, shortest
+from sync.simulation.tape import Tape, draw
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_no_seed_breaks_a_promise(block: int) -> None:
+    maker = Maker()
+    failures = {seed: play(draw(seed), maker).failure for seed in range(block * 75, block * 75 + 75)}
+    assert not {seed: failure for seed, failure in failures.items() if failure}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(10))
+def test_no_seed_of_many_breaks_a_promise(block: int) -> None:
+    maker = Maker()
+    failures = {seed: play(draw(seed), maker).failure for seed in range(block * 1000, block * 1000 + 1000)}
+    assert not {seed: failure for seed, failure in failures.items() if failure}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_planted_mistake_is_noticed(mutant: str) -> None:
+    maker = Maker()
+    with planted(mutant):
+        assert any(play(draw(seed), maker).failure for seed in range(1_000))
+
+
+def test_the_hubs_own_routes_on_sqlite_do_what_its_core_does() -> None:
+    """``cloud/apply`` and the stand-in that most seeds use give the same trace, call by call."""
+    core, cloud = Maker(), Maker(CloudHub)
+    for seed in range(15):
+        lines: list[list[str]] = [[], []]
+        results = play(draw(seed), core, lines[0]), play(draw(seed), cloud, lines[1])
+        assert lines[0] == lines[1]
+        assert results[0] == results[1]
+
+
+def test_a_seed_is_the_same_in_every_process() -> None:
+    command = [sys.executable, "-m", "qurbani", "sync", "simulate", "--seeds", "10", "--workers", "1", "--json"]
+    traces = set()
+    for salt in ("1", "2"):
+        ran = subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": salt}, capture_output=True, check=True)
+        traces.add(msgspec.json.decode(ran.stdout)["trace"])
+    assert len(traces) == 1
+
+
+def test_a_failing_seed_is_cut_down_to_a_tape_that_fails_alike() -> None:
+    maker = Maker()
+    with planted("branch-dropped"):
+        seed = next(seed for seed in range(100) if play(draw(seed), maker).failure)
+        short = shortest(draw(seed), maker)
+        assert play(msgspec.json.decode(msgspec.json.encode(short), type=Tape), maker).failure
+    assert len(short.events) <= 12
+    assert play(short, maker).failure is None, "without the mistake, it is a tape like any other"
+
+
+def test_turning_a_fault_off_moves_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [event for event in draw(3).events if event.do != "power"]
+    monkeypatch.delitem(tapes._NEMESES, "power")
+    assert [event for event in draw(3).events if event.do != "power"] == before
