@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,17 +43,21 @@ print("stopped")
 @pytest.fixture
 def tree(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A supervisor with two children, both running."""
-    process = start(tmp_path)
-    until(lambda: starts(tmp_path, "a") == starts(tmp_path, "b") == 1)
-    yield process
-    process.kill()
-    process.communicate()
+    with supervising(tmp_path) as process:
+        until(lambda: starts(tmp_path, "a") == starts(tmp_path, "b") == 1)
+        yield process
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def supervising(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
         [sys.executable, "-c", CODE, str(folder)], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def starts(folder: Path, name: str) -> int:
@@ -67,9 +72,19 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 
 def running(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return state(Path(f"/proc/{pid}")) != "Z"
     except FileNotFoundError:
         return False
+
+
+def freeze(pid: int) -> None:
+    """SIGSTOP takes hold thread by thread; until then the one that watches the parent could still end the child."""
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: all(state(thread) == "T" for thread in Path(f"/proc/{pid}/task").iterdir()))
+
+
+def state(process: Path) -> str:
+    return (process / "stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 def until(true: Callable[[], object], seconds: float = 20) -> None:
@@ -110,16 +125,14 @@ def test_nothing_outlives_a_killed_supervisor(tmp_path: Path, tree: subprocess.P
 
 def test_a_new_supervisor_waits_for_the_orphans_of_a_killed_one(tmp_path: Path, tree: subprocess.Popen[str]) -> None:
     frozen = children(tree)[0]
-    os.kill(frozen, signal.SIGSTOP)
+    freeze(frozen)
     tree.kill()
     tree.wait()
-    heir = start(tmp_path)
-    time.sleep(1)
-    assert starts(tmp_path, "a") == starts(tmp_path, "b") == 1
-    os.kill(frozen, signal.SIGCONT)
-    until(lambda: starts(tmp_path, "a") == starts(tmp_path, "b") == 2)
-    heir.kill()
-    heir.communicate()
+    with supervising(tmp_path):
+        time.sleep(1)
+        assert starts(tmp_path, "a") == starts(tmp_path, "b") == 1
+        os.kill(frozen, signal.SIGCONT)
+        until(lambda: starts(tmp_path, "a") == starts(tmp_path, "b") == 2)
 
 
 def test_a_folder_has_one_supervisor(
