@@ -75,18 +75,7 @@ def validate(
 
     Exit code 0: authentic. 3: review, something could not be checked. 4: rejected, it was checked and is not so.
     """
-    store = Store.from_environ(os.environ)
-    with _progress("detect", "transcribe") as told:
-        verdict = pipeline.validate(
-            video,
-            [Claim(text) for text in name],
-            read_cohort(cohort) if cohort else (),
-            detector=load_detector(store, detector, threads),
-            transcriber=load_transcriber(store, engine, model, language, threads),
-            spoken=(language,) if language else (),
-            progress=told,
-        )
-    _tell(video.name, verdict, as_json)
+    _tell(video.name, decide(_examined(video, name, cohort, engine, model, detector, language, threads)), as_json)
 
 
 @app.command()
@@ -186,18 +175,7 @@ def examine(
     threads: Threads = 1,
 ) -> None:
     """All stages but the last: the facts about VIDEO as JSON, for `judge`, today or later."""
-    store = Store.from_environ(os.environ)
-    with _progress("detect", "transcribe") as told:
-        facts = pipeline.examine(
-            video,
-            [Claim(text) for text in name],
-            read_cohort(cohort) if cohort else (),
-            detector=load_detector(store, detector, threads),
-            transcriber=load_transcriber(store, engine, model, language, threads),
-            spoken=(language,) if language else (),
-            progress=told,
-        )
-    typer.echo(msgspec.json.encode(facts))
+    typer.echo(msgspec.json.encode(_examined(video, name, cohort, engine, model, detector, language, threads)))
 
 
 @app.command()
@@ -256,6 +234,23 @@ def read_cohort(path: Path) -> list[Claim]:
     except msgspec.MsgspecError as error:
         raise QurbaniError("bad_input", f"{path.name}: {error}") from error
     return [Claim(row) if isinstance(row, str) else row for row in rows]
+
+
+def _examined(
+    video: Path, name: Sequence[str], cohort: Path | None,
+    engine: str, model: str, detector: str, language: str, threads: int,
+) -> Facts:  # fmt: skip
+    store = Store.from_environ(os.environ)
+    with _progress("detect", "transcribe") as told:
+        return pipeline.examine(
+            video,
+            [Claim(text) for text in name],
+            read_cohort(cohort) if cohort else (),
+            detector=load_detector(store, detector, threads),
+            transcriber=load_transcriber(store, engine, model, language, threads),
+            spoken=(language,) if language else (),
+            progress=told,
+        )
 
 
 def _events(video: Path, fit: Fit | None) -> Iterator[Event]:

@@ -7,7 +7,6 @@ file that has no name, so nothing readable outlives the process, however it ends
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 from pathlib import Path
@@ -17,40 +16,27 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import XTS
 
+from shared.seekable import Seekable
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 SECTOR = 64 * 1024
 
 
-class Scratch(io.RawIOBase):
+class Scratch(Seekable):
     """A seekable file, read and written, gone when closed. Holds one sector in memory, the rest in ``folder``."""
 
     def __init__(self, folder: Path | None = None) -> None:
+        super().__init__()
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by close()
         self._key = os.urandom(64)
-        self._size = 0
-        self._position = 0
         self._sector = 0
         self._held = bytearray(SECTOR)
         self._dirty = False
 
-    def readable(self) -> bool:
-        return True
-
     def writable(self) -> bool:
         return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(base + offset, 0)
-        return self._position
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")

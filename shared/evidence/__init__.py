@@ -13,6 +13,7 @@ Stages, each a plain function that can be used alone, each taking facts and retu
 of its own that foreign bytes may crash (``confined``), and ``pipeline`` joins all of it.
 ``stages`` keeps what was found, ``replay`` compares it with what a later model finds.
 ``preflight`` looks at a few seconds before the act.
-``copies`` makes derived copies, confined as well: ``redact`` (``blood``, ``steady``, ``bystanders``) and ``enhance``.
+``copies`` makes derived copies: ``redact`` (``blood``, ``steady``, ``bystanders``) and ``enhance``; a ``workshop``
+confines them as well.
 ``fingerprint`` and ``acts`` find an act that was shown before; ``trials`` judges all three on films of known truth.
 """

@@ -7,7 +7,6 @@ Limits on memory and processor time end it; its end is a reason, not our end.
 
 from __future__ import annotations
 
-import io
 import os
 import pkgutil
 import resource
@@ -15,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +25,7 @@ import msgspec
 
 from shared.evidence import seccomp
 from shared.evidence.decode import Problem
+from shared.seekable import Seekable
 
 _ROOT = Path(__file__).parents[2]
 _LONGEST_MESSAGE = 64 * 1024 * 1024
@@ -83,6 +83,9 @@ class Nonsense(Exception):
     """The child sent what it never would, were it still itself."""
 
 
+FAILURES = (TimeoutError, msgspec.MsgspecError, Nonsense, EOFError, ConnectionError)
+"""What talking to a child may raise; :func:`why` says what it means."""
+
 T = TypeVar("T")
 
 
@@ -118,9 +121,22 @@ class Channel:
         return data
 
 
+class _Job(msgspec.Struct, frozen=True):
+    """What the parent wants of the child: ``request`` is for its module to understand."""
+
+    size: int
+    request: msgspec.Raw
+    limits: Limits
+
+
 @contextmanager
-def child(module: str, limits: Limits) -> Iterator[tuple[subprocess.Popen[bytes], Channel]]:
-    """A process that runs ``module`` with the number of its end of the channel; it is gone at the end."""
+def child(
+    module: str, video: IO[bytes], request: Any, limits: Limits
+) -> Iterator[tuple[subprocess.Popen[bytes], Channel]]:
+    """A process that runs ``module`` with the number of its end of the channel; it is gone at the end.
+
+    It is told the size of ``video`` and the ``request``, see :func:`told`.
+    """
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(limits.answer_s)
@@ -137,75 +153,57 @@ def child(module: str, limits: Limits) -> Iterator[tuple[subprocess.Popen[bytes]
         )
         theirs.close()
         try:
-            yield process, Channel(ours)
+            channel = Channel(ours)
+            with suppress(ConnectionError):  # it is gone already; whoever listens to it will learn why
+                channel.send(_Job(video.seek(0, os.SEEK_END), msgspec.Raw(msgspec.msgpack.encode(request)), limits))
+            yield process, channel
         finally:
             process.kill()
             process.wait()
 
 
-class Remote(io.RawIOBase):
+def told(descriptor: int, kind: type[T] | Any, *loads: Callable[[], object]) -> tuple[Channel, Remote, T]:
+    """In the child: the channel, the video, and the request, of ``kind``. From then on the process is confined;
+    what it needs from the disk has to be loaded before, by ``loads``."""
+    channel = Channel(socket.socket(fileno=descriptor))
+    job: _Job = channel.receive(_Job)
+    request: T = msgspec.msgpack.decode(job.request, type=kind)
+    for load in (load_all, *loads):
+        load()
+    confine(job.limits)
+    return channel, Remote(channel, job.size), request
+
+
+class Remote(Seekable):
     """The video, as the child sees it: a file whose bytes lie with the parent."""
 
-    def __init__(self, channel: Channel, size: int) -> None:
+    asking: type[Read] = Read
+
+    def __init__(self, channel: Channel, size: int = 0) -> None:
+        super().__init__(size)
         self._channel = channel
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = max(start + offset, 0)
-        return self._position
 
     def read(self, size: int = -1) -> bytes:
         left = max(self._size - self._position, 0)
-        self._channel.send(Read(self._position, min(left, size if size >= 0 else left)))
+        self._channel.send(self.asking(self._position, min(left, size if size >= 0 else left)))
         data = bytes(self._channel.receive_bytes())
         self._position += len(data)
         return data
 
 
-class Target(io.RawIOBase):
-    """What the child writes, as the child sees it: a file whose bytes lie with the parent."""
+class Target(Remote):
+    """What the child writes, as the child sees it."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._position = self._size = 0
-
-    def readable(self) -> bool:
-        return True
+    asking = Back
 
     def writable(self) -> bool:
         return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = max(start + offset, 0)
-        return self._position
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         self._channel.send(Write(self._position, bytes(data)))
         self._position += len(data)
         self._size = max(self._size, self._position)
         return len(data)
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(self._size - self._position, 0)
-        self._channel.send(Back(self._position, min(left, size if size >= 0 else left)))
-        data = bytes(self._channel.receive_bytes())
-        self._position += len(data)
-        return data
 
 
 def extend(process: subprocess.Popen[bytes], limits: Limits, processor_s: int) -> None:
@@ -216,7 +214,18 @@ def extend(process: subprocess.Popen[bytes], limits: Limits, processor_s: int) -
             resource.prlimit(process.pid, resource.RLIMIT_CPU, (soft, limits.processor_s + 5))
 
 
-def post_mortem(process: subprocess.Popen[bytes]) -> Problem:
+def why(error: Exception, process: subprocess.Popen[bytes], limits: Limits) -> Problem:
+    """What one of :data:`FAILURES`, met while talking to a child, says about it."""
+    match error:
+        case TimeoutError():
+            return Problem("too_demanding", f"no answer within {limits.answer_s:.0f} s")
+        case msgspec.MsgspecError() | Nonsense():
+            return Problem("decoder_crashed", "it sent what cannot be")
+        case _:
+            return _post_mortem(process)
+
+
+def _post_mortem(process: subprocess.Popen[bytes]) -> Problem:
     """Why a child that says no more is gone."""
     try:
         status = process.wait(timeout=5)

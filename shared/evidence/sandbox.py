@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
-import socket
 import sys
 from collections.abc import Generator, Iterator
 from typing import IO
 
-import msgspec
-
 from shared.domain.verdict import CAUSES
 from shared.evidence import decode as in_process
-from shared.evidence.confined import (
-    Channel,
-    Done,
-    Limits,
-    Nonsense,
-    Read,
-    Remote,
-    child,
-    confine,
-    extend,
-    load_all,
-    post_mortem,
-)
+from shared.evidence.confined import FAILURES, Channel, Done, Limits, Nonsense, Read, child, extend, told, why
 from shared.evidence.decode import Event, Problem
 from shared.evidence.frames import Fit, Picture
 from shared.evidence.media import LONGEST_S, Probe, Video, readable
@@ -39,28 +23,17 @@ SECOND_S = 2.0
 LIMITS = Limits(opening_s=OPENING_S)
 
 
-class _Job(msgspec.Struct, frozen=True):
-    size: int
-    fit: Fit | None
-    limits: Limits
-
-
 def decode(video: Video, fit: Fit | None, limits: Limits | None = None) -> Generator[Event, None, None]:
     """As :func:`shared.evidence.decode.decode`, in a child process within ``limits``."""
     limits = limits or LIMITS
-    with readable(video) as file, child(__spec__.name, limits) as (process, channel):
+    with readable(video) as file, child(__spec__.name, file, fit, limits) as (process, channel):
         try:
-            channel.send(_Job(file.seek(0, os.SEEK_END), fit, limits))
             for event in _served(channel, file, fit):
                 if isinstance(event, Probe):
                     extend(process, limits, OPENING_S + round(SECOND_S * event.seconds))
                 yield event
-        except TimeoutError:
-            yield Problem("too_demanding", f"no answer within {limits.answer_s:.0f} s")
-        except (msgspec.MsgspecError, Nonsense):
-            yield Problem("decoder_crashed", "it sent what cannot be")
-        except (EOFError, ConnectionError):
-            yield post_mortem(process)
+        except FAILURES as error:
+            yield why(error, process, limits)
 
 
 def _served(channel: Channel, file: IO[bytes], fit: Fit | None) -> Iterator[Event]:
@@ -99,12 +72,10 @@ def _fits(picture: Picture, fit: Fit) -> bool:
 
 
 def _main(descriptor: int) -> None:
-    channel = Channel(socket.socket(fileno=descriptor))
-    job: _Job = channel.receive(_Job)
-    load_all()
-    confine(job.limits)
+    fit: Fit | None
+    channel, video, fit = told(descriptor, Fit | None)
     try:
-        for event in in_process.decode(Remote(channel, job.size), job.fit):  # type: ignore[arg-type]
+        for event in in_process.decode(video, fit):  # type: ignore[arg-type]
             channel.send(event)
     except MemoryError:
         channel.send(Problem("too_demanding", "it used up its memory"))

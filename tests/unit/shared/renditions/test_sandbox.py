@@ -12,6 +12,7 @@ from shared.errors import QurbaniError
 from shared.evidence.confined import Nonsense, Write
 from shared.evidence.decode import decode
 from shared.evidence.frames import Fit, Picture
+from shared.evidence.workshop import MOST_BYTES
 from shared.renditions import Quality, compress, poster, sandbox
 from tests import hostile
 from tests.film import babble, film
@@ -71,4 +72,4 @@ def test_what_cannot_be_copied_says_why(content: bytes, code: str) -> None:
 
 def test_a_child_cannot_fill_the_disk() -> None:
     with pytest.raises(Nonsense):
-        Write(sandbox.MOST_BYTES - 3, b"four").apply(io.BytesIO(), sandbox.MOST_BYTES)
+        Write(MOST_BYTES - 3, b"four").apply(io.BytesIO(), MOST_BYTES)
