@@ -34,12 +34,14 @@ class VideoPreprocessed(msgspec.Struct, frozen=True):
 
 
 class VideoProcessed(msgspec.Struct, frozen=True):
-    """The checks of a video have ended: ``outcome`` is ``authentic``, ``review`` or ``rejected``."""
+    """The checks of a video have ended: ``outcome`` is ``authentic``, ``review`` or ``rejected``; ``earlier`` are the
+    videos of other sacrifices that show the same act."""
 
     video_id: UUID
     sacrifice_id: UUID
     outcome: str
     reasons: tuple[str, ...]
+    earlier: tuple[UUID, ...] = ()
 
 
 class NotificationWanted(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What the hub makes of a box's verdict: it may take trust away, never add it."""
+"""What the hub makes of a box's verdict, knowing all sites: it may take trust away, never add it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ SHARE_NOT_CHECKED = "share_not_checked"
 INCONSISTENT = "inconsistent"
 """The verdict claims more than the evidence in it shows."""
 
+BEFORE = "act_seen_before"
+"""An earlier video, of another sacrifice, shows the same act or has the same sound."""
+NOT_COMPARED = "not_compared"
+"""It could not be looked up among the earlier ones."""
 
-def complete(verdict: Verdict, names: Collection[str]) -> tuple[Outcome, tuple[str, ...]]:
+
+def complete(verdict: Verdict, names: Collection[str], doubt: str | None = None) -> tuple[Outcome, tuple[str, ...]]:
     """The outcome for an animal whose shares are on behalf of ``names``, and the codes of the reasons.
 
-    Only a verdict that is ``authentic`` can give that, and only with evidence for every share: person, animal
-    and knife together, and each name heard.
+    Only a verdict that is ``authentic`` can give that, and only with evidence for every share (person, animal and
+    knife together, and each name heard), and without a ``doubt`` from the comparison with earlier videos.
     """
-    codes = tuple(reason.code for reason in verdict.reasons)
+    codes = tuple(reason.code for reason in verdict.reasons) + ((doubt,) if doubt else ())
     if verdict.outcome != "authentic":
         return verdict.outcome, codes
     heard = {share.name for share in verdict.shares if share.heard == "heard"}
@@ -26,4 +31,4 @@ def complete(verdict: Verdict, names: Collection[str]) -> tuple[Outcome, tuple[s
         return "review", (*codes, INCONSISTENT)
     if not names or not heard.issuperset(names):
         return "review", (*codes, SHARE_NOT_CHECKED)
-    return "authentic", codes
+    return "review" if doubt else "authentic", codes

@@ -10,7 +10,7 @@ from shared.events import Event, VideoPreprocessed
 
 
 async def preprocessed(session: AsyncSession, event: Event, data: VideoPreprocessed) -> None:
-    await service.copied(session, data.video_id, event.time)
+    await service.want_comparison(session, data.video_id, event.time)
 
 
 HANDLERS = [Handler("video.uploaded-preprocessed", "processing", preprocessed)]

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Integer, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.platform import database
@@ -31,17 +31,56 @@ class Verdict(Base):
 
 
 class Check(Base):
-    """Where the two things meet that end the check of a video: its verdict, and its copies."""
+    """Where the things meet that end the check of a video: its verdict, and the search for its act in earlier ones,
+    which begins once its copies are made."""
 
     __tablename__ = "checks"
     __table_args__ = (CheckConstraint("outcome IN ('authentic', 'review', 'rejected')", name="outcome"),)
 
     video_id: Mapped[UUID] = mapped_column(primary_key=True)
     verdict_id: Mapped[UUID | None] = mapped_column(ForeignKey(Verdict.id))
-    copied: Mapped[datetime | None]
+    compared: Mapped[datetime | None]
+    comparable: Mapped[bool] = mapped_column(default=True, server_default="true")
     outcome: Mapped[str | None] = mapped_column(Text)
     reasons: Mapped[list[str] | None]
     ended: Mapped[datetime | None]
+
+
+class Print(Base):
+    """What a video is known by when another shows the same act (:func:`shared.evidence.act_store.packed`).
+
+    The higher ``number`` arrived later: numbers become visible in their order.
+    """
+
+    __tablename__ = "prints"
+
+    video_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, Identity(), unique=True)
+    marks: Mapped[bytes]
+
+
+class Mark(Base):
+    """Where a key occurs: in the video of which number, at which tick. The index of all acts."""
+
+    __tablename__ = "marks"
+
+    key: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tick: Mapped[int] = mapped_column(Integer, primary_key=True)
+
+
+class Repeat(Base):
+    """A video that shows the same act as an earlier one of another sacrifice. ``picture`` and ``sound`` are the shares
+    of their bits that differ (unrelated: about 0.5), None where they cannot be compared."""
+
+    __tablename__ = "repeats"
+
+    video_id: Mapped[UUID] = mapped_column(primary_key=True)
+    earlier_id: Mapped[UUID] = mapped_column(primary_key=True)
+    picture: Mapped[float | None]
+    sound: Mapped[float | None]
+    mirrored: Mapped[bool]
+    speed: Mapped[float]
 
 
 class Manifest(Base):

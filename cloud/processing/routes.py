@@ -9,7 +9,8 @@ from litestar.params import FromPath
 
 from cloud.platform import given
 from cloud.platform.access import ANYONE
-from cloud.processing import manifests
+from cloud.processing import manifests, service
+from cloud.processing.schemas import Check
 from shared.evidence.manifest import Signer
 
 
@@ -30,4 +31,10 @@ async def manifest(
     return Response(text.encode(), media_type="application/json", headers={"Cache-Control": "private, no-store"})
 
 
-ROUTES = [signers, manifest]
+@get("/api/v1/videos/{video_id:uuid}/check", roles=("admin", "auditor"))
+async def check(video_id: FromPath[UUID], session: given.Session) -> Check:
+    """How the check of a video stands, and which earlier videos show the same act."""
+    return await service.check_of(session, video_id)
+
+
+ROUTES = [signers, manifest, check]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -15,6 +16,27 @@ class Told(msgspec.Struct, frozen=True):
     video_id: UUID
     outcome: Outcome
     body: Verdict
+
+
+class Repeat(msgspec.Struct, frozen=True):
+    """The earlier video ``video_id`` shows the same act: of its ``picture`` and ``sound`` the share of bits that differ
+    (unrelated: about 0.5), None where they cannot be compared."""
+
+    video_id: UUID
+    picture: float | None
+    sound: float | None
+    mirrored: bool
+    speed: float
+
+
+class Check(msgspec.Struct, frozen=True):
+    """How the check of a video stands: ``outcome`` and ``ended`` are None until it has ended."""
+
+    video_id: UUID
+    outcome: str | None
+    reasons: tuple[str, ...]
+    ended: datetime | None
+    earlier: tuple[Repeat, ...]
 
 
 class HeardName(msgspec.Struct, frozen=True):

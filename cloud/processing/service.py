@@ -1,4 +1,4 @@
-"""Checks of videos: a box's verdict and the hub's copies, whichever comes second, end one."""
+"""Checks of videos: a box's verdict and the hub's search for the same act, whichever comes second, end one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import service as executors
-from cloud.platform import audit, outbox
-from cloud.processing import models
-from cloud.processing.completion import complete
-from cloud.processing.schemas import HeardName, Told
+from cloud.platform import audit, jobs, outbox
+from cloud.processing import models, repeats
+from cloud.processing.completion import BEFORE, NOT_COMPARED, complete
+from cloud.processing.schemas import Check, HeardName, Repeat, Told
 from cloud.uploads import service as uploads
 from shared.domain.verdict import Verdict
 from shared.errors import QurbaniError
 from shared.events import VideoProcessed
+
+QUEUE = "sameAct"
 
 
 async def apply_verdict(
@@ -52,11 +54,27 @@ async def apply_verdict(
     await _end(session, check, now)
 
 
-async def copied(session: AsyncSession, video_id: UUID, now: datetime) -> None:
-    """The copies of a video are made."""
+async def want_comparison(session: AsyncSession, video_id: UUID, now: datetime) -> None:
+    """The copies of a video are made: note the job that looks for its act in earlier ones."""
+    await jobs.enqueue(session, QUEUE, str(video_id), {"video_id": str(video_id)}, now)
+
+
+async def compared(session: AsyncSession, video_id: UUID, found: Collection[Repeat] | None, now: datetime) -> None:
+    """A video was looked up among all earlier ones, of which ``found`` show the same act; None: it could not be."""
     check = await _meet(session, video_id)
-    check.copied = check.copied or now
+    check.compared = check.compared or now
+    check.comparable = found is not None
+    await repeats.note(session, video_id, found or ())
     await _end(session, check, now)
+
+
+async def check_of(session: AsyncSession, video_id: UUID) -> Check:
+    """How the check of a video stands. Raises ``not_found``."""
+    row = await session.get(models.Check, video_id)
+    if row is None:
+        raise QurbaniError("not_found", "there is no check of such a video")
+    found = await repeats.of(session, video_id)
+    return Check(video_id, row.outcome, tuple(row.reasons or ()), row.ended, tuple(found))
 
 
 async def heard(session: AsyncSession, video_id: UUID, names: Collection[str]) -> list[HeardName]:
@@ -88,15 +106,20 @@ async def _meet(session: AsyncSession, video_id: UUID) -> models.Check:
 
 
 async def _end(session: AsyncSession, check: models.Check, now: datetime) -> None:
-    if check.ended or check.verdict_id is None or check.copied is None:
+    if check.ended or check.verdict_id is None or check.compared is None:
         return
     video = await uploads.video(session, check.video_id)
     sacrifice = await executors.sacrifice(session, video.sacrifice_id)
     names = {share.name for share in await executors.shares_on(session, sacrifice.animal_id)}
-    outcome, reasons = complete(await _verdict(session, check.verdict_id), names)
+    found = [repeat.video_id for repeat in await repeats.of(session, video.id)]
+    before = BEFORE if found else None if check.comparable else NOT_COMPARED
+    outcome, reasons = complete(await _verdict(session, check.verdict_id), names, before)
     check.outcome, check.reasons, check.ended = outcome, list(reasons), now
-    await audit.record(session, "processing.end", now=now, subject=video.id, verdict=outcome, reasons=list(reasons))
-    result = VideoProcessed(video.id, video.sacrifice_id, outcome, reasons)
+    await audit.record(
+        session, "processing.end", now=now, subject=video.id, verdict=outcome, reasons=list(reasons),
+        earlier=list(map(str, found)),
+    )  # fmt: skip
+    result = VideoProcessed(video.id, video.sacrifice_id, outcome, reasons, tuple(found))
     subject = await uploads.subject_of(session, video.sacrifice_id)
     await outbox.publish(session, "video.processed-final", result, subject=subject, now=now)
 

@@ -38,7 +38,7 @@ class Video(Base):
     sacrifice_id: Mapped[UUID] = mapped_column(index=True)
     site_id: Mapped[UUID]
     node: Mapped[UUID]
-    sha256: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(Text, index=True)
     size: Mapped[int] = mapped_column(BigInteger)
     blob_id: Mapped[str] = mapped_column(ForeignKey(Blob.id), index=True)
     media_type: Mapped[str] = mapped_column(Text)

@@ -120,6 +120,16 @@ async def videos(session: AsyncSession, state: str | None = None) -> list[schema
     return [_video(row) for row in await session.scalars(query)]
 
 
+async def videos_of(session: AsyncSession, ids: Iterable[UUID]) -> list[schemas.Video]:
+    """Those of ``ids`` that there are."""
+    return [_video(row) for row in await session.scalars(select(models.Video).where(models.Video.id.in_(list(ids))))]
+
+
+async def same_file(session: AsyncSession, sha256: str) -> list[UUID]:
+    """The videos that are the same file, byte for byte."""
+    return list(await session.scalars(select(models.Video.id).where(models.Video.sha256 == sha256)))
+
+
 async def preprocessed(
     session: AsyncSession, video_id: UUID, copies: Iterable[schemas.Copy], now: datetime
 ) -> None:

@@ -6,7 +6,7 @@ Only SQL that other databases speak as well, but for ``json_each``, with which o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -54,13 +54,11 @@ class SqliteActs:
         for video, fingerprint in videos:
             self.remove(video)
             cursor = self._connection.execute(
-                "INSERT INTO act_videos (video, marks) VALUES (?, ?)", (video, _packed(fingerprint))
+                "INSERT INTO act_videos (video, marks) VALUES (?, ?)", (video, packed(fingerprint))
             )
             number = cursor.lastrowid
             assert number is not None
-            for keys, times in keys_of(fingerprint):
-                ticks = (times * _TICKS).astype(np.int64).tolist()
-                rows.extend((key, number, tick) for key, tick in zip(keys.tolist(), ticks, strict=True))
+            rows.extend((key, number, tick) for key, tick in posted(fingerprint))
         self._connection.executemany("INSERT OR IGNORE INTO act_marks VALUES (?, ?, ?)", sorted(rows))
 
     def remove(self, video: str) -> None:
@@ -71,12 +69,8 @@ class SqliteActs:
             self._connection.execute("DELETE FROM act_videos WHERE number = ?", row)
 
     def postings(self, keys: NDArray[np.int64]) -> Postings:
-        asked, place = np.unique(keys, return_inverse=True)
-        rows = self._connection.execute(_LOOK_UP, (msgspec.json.encode(asked.tolist()).decode(),)).fetchall()
-        key, number, tick = np.array(rows, np.int64).reshape(-1, 3).T
-        order = np.argsort(key, kind="stable")
-        key, number, tick = key[order], number[order], tick[order]
-        return _for_each(asked[place], key, number, tick / _TICKS)
+        asked = msgspec.json.encode(np.unique(keys).tolist()).decode()
+        return answered(keys, self._connection.execute(_LOOK_UP, (asked,)).fetchall())
 
     def plan(self) -> str:
         """How the database answers :meth:`postings`."""
@@ -86,20 +80,30 @@ class SqliteActs:
         row = self._connection.execute("SELECT video, marks FROM act_videos WHERE number = ?", (number,)).fetchone()
         if row is None:
             raise QurbaniError("not_found", f"there is no video {number}")
-        return row[0], _unpacked(row[1])
+        return row[0], unpacked(row[1])
 
 
-def _for_each(asked: NDArray[np.int64], key: NDArray[np.int64], number: NDArray[np.int64],
-              time: NDArray[np.float64]) -> Postings:
-    """The postings of each key asked for, in turn; ``key`` is sorted. A key asked for twice has them twice."""
+def posted(fingerprint: Fingerprint) -> Iterator[tuple[int, int]]:
+    """The keys under which a video is kept, and their ticks."""
+    for keys, times in keys_of(fingerprint):
+        yield from zip(keys.tolist(), (times * _TICKS).astype(np.int64).tolist(), strict=True)
+
+
+def answered(asked: NDArray[np.int64], rows: Sequence[Sequence[int]]) -> Postings:
+    """The postings of each key asked for, in turn, out of rows of (key, number, tick) in any order.
+
+    A key asked for twice has them twice."""
+    found = np.array(rows, np.int64).reshape(-1, 3)
+    key, number, tick = found[np.argsort(found[:, 0], kind="stable")].T
     first, last = np.searchsorted(key, asked, "left"), np.searchsorted(key, asked, "right")
     counts = last - first
     whose = np.repeat(np.arange(len(asked)), counts)
     at = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
-    return Postings(whose, number[at], time[at])
+    return Postings(whose, number[at], tick[at] / _TICKS)
 
 
-def _packed(fingerprint: Fingerprint) -> bytes:
+def packed(fingerprint: Fingerprint) -> bytes:
+    """As much of it as is compared later on; see :func:`unpacked`."""
     every = (fingerprint.picture, fingerprint.cropped, fingerprint.sound)
     return msgspec.msgpack.encode(_Kept(tuple(map(_thinned, every))))
 
@@ -110,7 +114,7 @@ def _thinned(marks: Marks) -> tuple[bytes, bytes]:
     return (marks.times[first] * _TICKS).astype("<u4").tobytes(), marks.bits[first].astype("<u4").tobytes()
 
 
-def _unpacked(data: bytes) -> Fingerprint:
+def unpacked(data: bytes) -> Fingerprint:
     kept = msgspec.msgpack.decode(data, type=_Kept)
     return Fingerprint(*(_marks(*pair) for pair in kept.marks))
 
