@@ -56,10 +56,21 @@ def apply(tx: Tx, page: Page) -> None:
     if is_reading and not page.more:
         tx.execute("DELETE FROM feed WHERE reading < (SELECT reading FROM link)")
     if page.mark and not page.more:  # a hub that names no places gives no receipts
-        # The hub was put back: what it gave no receipt for is offered to it again.
-        tx.execute("""
-            UPDATE blob SET sent = 0, confirmed_ms = NULL
-            WHERE sent AND NOT EXISTS (SELECT 1 FROM receipt WHERE blob_id = blob.id)""")
+        _offer_again(tx)
+
+
+def repair(tx: Tx, changes: Sequence[Change]) -> None:
+    """Make records that were found to differ from the hub's what they should be; the cursor stays."""
+    put(tx, changes)
+    _offer_again(tx)
+    tx.execute("UPDATE link SET repaired = repaired + ?", [len(changes)])
+
+
+def _offer_again(tx: Tx) -> None:
+    """What the hub gave no receipt for, or has taken it back as it was put back, counts as not sent."""
+    tx.execute("""
+        UPDATE blob SET sent = 0, confirmed_ms = NULL
+        WHERE sent AND NOT EXISTS (SELECT 1 FROM receipt WHERE blob_id = blob.id)""")
 
 
 def put(tx: Tx, changes: Iterable[Change]) -> None:

@@ -140,10 +140,10 @@ def api(settings: Settings, listening: socket.socket) -> None:
         claims = Claims(box.db, box.clock, own.edge_claim_s)
         return Yard(home, site, box.capture, claims, EventLog(box.db), uploads)
 
-    room = Room(box.db, box.blobs, disk, ballast(settings), settings.edge_low_bytes, box.node.hub_verify)
+    room = Room(box.db, box.blobs, disk, ballast(settings), settings.edge_low_bytes)
     inner = Box.open(practice.settings(settings))
     # What is practised is confirmed by nobody, so no room is made for it, and it holds no ballast.
-    inner_room = Room(inner.db, inner.blobs, disk, Ballast(inner.settings.ballast, 0), 0, inner.node.hub_verify)
+    inner_room = Room(inner.db, inner.blobs, disk, Ballast(inner.settings.ballast, 0), 0)
     yards = [yard("", box, room), yard("/practice", inner, inner_room)]
     auth = Auth(box.db, box.keys.sign, box.clock, timedelta(hours=settings.edge_session_hours))
     models = Store.from_environ(os.environ)
@@ -203,7 +203,10 @@ def sync(settings: Settings) -> None:
 
 
 def enrol(settings: Settings, hub_url: str, code: str, name: str) -> Node:
-    """Become a node of the hub: make keys if there are none yet, show the code, remember the answer."""
+    """Become a node of the hub: make keys if there are none yet, show the code, remember the answer.
+
+    A box that is one already asks for its name again: a hub that was put back may have forgotten it.
+    """
     from edge.agent import client, send
     from sync import enrolment, session
     from sync.calls import drive
@@ -211,10 +214,12 @@ def enrol(settings: Settings, hub_url: str, code: str, name: str) -> Node:
     db = open_database(settings)
     try:
         keys = Keys.make(settings.keys)
-        message = enrolment.enrol(code, keys.sign, keys.seal.public, name)
+        former = identity.load(db)
+        sign_file = former.sign_file if former else identity.FIRST
+        message = enrolment.enrol(code, keys.ring[sign_file], keys.seal.public, name, former.id if former else None)
         with client(settings, hub_url) as http:
             answer = drive(session.enrol(message), lambda call: send(http, call))
-        node = Node(answer.node, answer.site, name, hub_url, answer.hub_sign_key, answer.hub_seal_key)
+        node = Node(answer.node, answer.site, name, hub_url, answer.hub_sign_key, answer.hub_seal_key, sign_file)
         identity.save(db, node)
         return node
     finally:

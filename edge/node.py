@@ -90,10 +90,11 @@ def load(db: Database) -> Node | None:
 
 
 def save(db: Database, node: Node) -> None:
-    """Remember the enrolment. Raises ``conflict`` when the box has a history under another id."""
+    """Remember the enrolment. Raises ``conflict`` when the box has a history under another id or at another hub."""
+    same = [str(node.id), node.hub_sign_key]
 
     def work(tx: Tx) -> None:
-        if tx.table("op").count and not tx.table("node").count_where("id = ?", [str(node.id)]):
+        if tx.table("op").count and not tx.table("node").count_where("id = ? AND hub_sign_key = ?", same):
             raise QurbaniError("conflict", "this box has recorded under another identity; start with an empty folder")
         row = msgspec.to_builtins(node, builtin_types=(bytes,))
         tx.table("node").upsert({"one": 1, **row}, pk="one")

@@ -72,11 +72,7 @@ class Outbox:
         return self._db.read(feed.records)
 
     def repair(self, changes: Sequence[Change]) -> None:
-        def work(tx: Tx) -> None:
-            feed.put(tx, changes)
-            tx.execute("UPDATE link SET repaired = repaired + ?", [len(changes)])
-
-        self._db.write(work)
+        self._db.write(lambda tx: feed.repair(tx, changes))
 
     def heir(self) -> Heir:
         return Heir(self._keys.ring.make(self._heir_file()), self._keys.seal.public)
@@ -100,10 +96,11 @@ class Outbox:
         self._db.write(lambda tx: tx.execute("UPDATE link SET error = ?", [error]))
 
     def outgoing(self) -> Sequence[Outgoing]:
+        """Also what has left the box, should its receipt be gone: the hub may still have it, and is asked."""
         rows = self._db.rows("""
             SELECT blob.id, blob.size, video.id AS video, video.captured ->> 'wall_ms' AS recorded_ms, verdict.outcome
             FROM video JOIN blob ON blob.id = video.blob_id LEFT JOIN verdict ON verdict.video_id = video.id
-            WHERE NOT blob.sent AND NOT blob.pruned ORDER BY video.rowid""")
+            WHERE NOT blob.sent ORDER BY video.rowid""")
         return order(
             Outgoing(row["id"], row["size"], "original", UUID(row["video"]), due_ms(row["recorded_ms"], row["outcome"]))
             for row in rows

@@ -1,22 +1,19 @@
 """Keeps room for further videos: those that the hub has confirmed may go from the box, the oldest first.
 
-A video goes only under a receipt, and what has not been confirmed never goes, however full the disk is. The record of
-a video stays, with its hash, its verdict, and the note that its bytes are at the hub.
+A video goes only under a receipt of the hub, checked when it came (:mod:`edge.feed`), and what has not been confirmed
+never goes, however full the disk is. The record of a video stays, with its hash, its verdict, and the note that its
+bytes are at the hub.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import structlog
 
 from edge.blobs import Blobs
 from edge.db import Database, Tx
 from edge.disk import Ballast, Disk
-from shared.crypto import VerifyKey
-from shared.errors import QurbaniError
-from sync import receipts
 
 TYPICAL_BYTES = 32 << 20
 """Of a video, as long as the box has none: two minutes at 2 Mbit/s."""
@@ -24,22 +21,21 @@ TYPICAL_BYTES = 32 << 20
 LEAST_BYTES = 1 << 20
 """Of a video, for reckoning: a few short ones promise nothing about the next."""
 
-CONFIRMED = "sent AND NOT pruned AND id IN (SELECT blob_id FROM receipt)"
+CONFIRMED = "confirmed_ms IS NOT NULL AND NOT pruned"
 """The blobs that the hub says it has, and this box has as well."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Room:
-    """The room of one box. ``low`` is the free bytes below which videos go that ``hub`` has signed for."""
+    """The room of one box. ``low`` is the free bytes below which videos go that the hub has signed for."""
 
-    def __init__(self, db: Database, blobs: Blobs, disk: Disk, ballast: Ballast, low: int, hub: VerifyKey) -> None:
+    def __init__(self, db: Database, blobs: Blobs, disk: Disk, ballast: Ballast, low: int) -> None:
         self._db = db
         self._blobs = blobs
         self._disk = disk
         self._ballast = ballast
         self._low = max(low, disk.reserve)
-        self._hub = hub
 
     async def tidy(self) -> None:
         """To be called at start and now and then."""
@@ -52,13 +48,13 @@ class Room:
 
     def make(self, size: int) -> None:
         """Let confirmed videos go until ``size`` bytes fit above the low mark, or none is left that may go."""
-        for blob_id in self._confirmed():
+        for row in self._db.rows(f"SELECT id FROM blob WHERE {CONFIRMED} ORDER BY rowid"):  # noqa: S608 - a constant
             if self._disk.free - size >= self._low:
                 return
             # First the note, then the file: a crash in between leaves a file too many, never a note too few.
-            self._db.write(lambda tx, id=blob_id: tx.execute("UPDATE blob SET pruned = 1 WHERE id = ?", [id]))
-            self._blobs.drop(blob_id)
-            _log.info("video_pruned", blob=blob_id)
+            if self._db.write(lambda tx, id=row["id"]: _note(tx, id)):
+                self._blobs.drop(row["id"])
+                _log.info("video_pruned", blob=row["id"])
 
     def make_sure(self, size: int) -> None:
         """Return when a video of ``size`` bytes fits (0: a typical one). Raises ``disk_full``."""
@@ -67,23 +63,16 @@ class Room:
             self.make(wanted)
         self._disk.make_sure(wanted)
 
-    def _confirmed(self) -> Iterator[str]:
-        rows = self._db.rows(f"SELECT id, size FROM blob WHERE {CONFIRMED} ORDER BY rowid")  # noqa: S608 - a constant
-        for row in rows:
-            fields = self._db.rows(
-                "SELECT blob_id, size, durable_ms, signature FROM receipt WHERE blob_id = ?", row["id"])
-            try:
-                receipt = receipts.check(fields[0], self._hub)
-            except QurbaniError as error:
-                _log.error("bad_receipt", blob=row["id"], code=error.code, detail=error.detail)
-                continue
-            if (receipt.blob_id, receipt.size) == (row["id"], row["size"]):
-                yield row["id"]
-
     def _finish(self) -> None:
         """Remove what a crash left between a note and its file."""
         for row in self._db.rows("SELECT id FROM blob WHERE pruned"):
             self._blobs.drop(row["id"])
+
+
+def _note(tx: Tx, blob_id: str) -> bool:
+    """Note that a blob goes, unless the hub has taken back meanwhile that it has it."""
+    noted = tx.execute(f"UPDATE blob SET pruned = 1 WHERE id = ? AND {CONFIRMED}", [blob_id])  # noqa: S608 - a constant
+    return bool(noted.rowcount)
 
 
 def typical(tx: Tx) -> int:

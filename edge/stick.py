@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from shared.errors import QurbaniError
 from shared.stick import StickFolder, to_box, to_hub
 from sync import bundle, hlc
 from sync.bundle import Answer, Exported, Receiver, Sender
+from sync.ports import Outgoing
 
 Moved = Callable[[int], None]
 
@@ -37,6 +38,10 @@ class _Outbox(Outbox):
     def heard(self, time_ms: int) -> None:
         stamp = [hlc.pack(time_ms)]
         self._db.write(lambda tx: tx.execute("UPDATE link SET hub_hlc = max(hub_hlc, ?)", stamp))
+
+    def outgoing(self) -> Sequence[Outgoing]:
+        gone = {row["id"] for row in self._db.rows("SELECT id FROM blob WHERE pruned")}
+        return [blob for blob in super().outgoing() if blob.blob_id not in gone]
 
 
 def export(box: Box, stick: Path, moved: Moved, *, part_bytes: int = bundle.PART_BYTES) -> Visit:

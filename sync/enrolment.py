@@ -5,6 +5,9 @@ read out over the phone. The proof binds it to the box's keys: who overhears it 
 place, and a request whose answer was lost can be sent again. The hub answers a used code as it did before
 when the keys are the same, and with ``bad_code`` otherwise.
 
+A hub that was put back to a backup may have forgotten a box. With a new code the box asks for the name that it had,
+and goes on under it: its chain, its seals and its signatures stay what they are.
+
 A box that finds another one under its name asks for a name of its own (:func:`renew`). It has shown by its
 token who it was; the proof shows that the new key is its own.
 """
@@ -12,6 +15,8 @@ token who it was; the proof shows that the new key is its own.
 from __future__ import annotations
 
 from uuid import UUID
+
+import msgspec
 
 from shared.crypto import SealKey, SigningKey, VerifyKey
 from shared.errors import QurbaniError
@@ -44,11 +49,13 @@ def tidy_code(typed: str) -> str:
     return code
 
 
-def enrol(typed: str, sign: SigningKey, seal: SealKey, name: str) -> Enrol:
-    """What the box sends: the tidied code, its public keys, the name people call it by, and the proof."""
-    code = tidy_code(typed)
-    proof = sign.sign(_bound(code, sign.public.raw, seal.raw, name))
-    return Enrol(code, sign.public.raw, seal.raw, name, proof)
+def enrol(typed: str, sign: SigningKey, seal: SealKey, name: str, node: UUID | None = None) -> Enrol:
+    """What the box sends: the tidied code, its public keys, the name people call it by, and the proof.
+
+    ``node`` is what the hub called it before, if it did.
+    """
+    message = Enrol(tidy_code(typed), sign.public.raw, seal.raw, name, b"", node)
+    return msgspec.structs.replace(message, proof=sign.sign(_bound(message)))
 
 
 def check(message: Enrol) -> None:
@@ -56,11 +63,11 @@ def check(message: Enrol) -> None:
 
     Raises ``bad_code``, ``bad_input`` or ``bad_signature``.
     """
-    code = tidy_code(message.code)
+    tidy = msgspec.structs.replace(message, code=tidy_code(message.code))
     if not 0 < len(message.name) <= MAX_NAME:
         raise QurbaniError("bad_input", f"a name has 1 to {MAX_NAME} characters", field="name")
     SealKey(message.seal_key)
-    VerifyKey(message.sign_key).verify(message.proof, _bound(code, message.sign_key, message.seal_key, message.name))
+    VerifyKey(message.sign_key).verify(message.proof, _bound(tidy))
 
 
 def renew(node: UUID, seq: int, digest: bytes, sign: SigningKey, seal: SealKey) -> Renew:
@@ -76,5 +83,6 @@ def check_renewal(message: Renew) -> None:
     VerifyKey(message.sign_key).verify(message.proof, _RENEWED + bound)
 
 
-def _bound(code: str, sign: bytes, seal: bytes, name: str) -> bytes:
-    return _SIGNED + encode([code, sign, seal, name])
+def _bound(message: Enrol) -> bytes:
+    bound = [message.code, message.sign_key, message.seal_key, message.name]
+    return _SIGNED + encode(bound if message.node is None else [*bound, message.node])

@@ -21,8 +21,12 @@ MAX_MESSAGE_BYTES = 4 << 20
 M = TypeVar("M", bound=msgspec.Struct)
 
 
-class Enrol(msgspec.Struct, frozen=True):
-    """A new box shows its one-time ``code`` and its public keys (32 bytes each)."""
+class Enrol(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A new box shows its one-time ``code`` and its public keys (32 bytes each).
+
+    ``node`` is what a box was called by this hub before, which it asks for again: a hub that was put back to a backup
+    of before it gave that name does not know the box any more.
+    """
 
     code: str
     sign_key: bytes
@@ -30,6 +34,7 @@ class Enrol(msgspec.Struct, frozen=True):
     name: str
     proof: bytes
     """The signature of the new key over the code: whoever holds the code also holds the key."""
+    node: UUID | None = None
 
 
 class Enrolled(msgspec.Struct, frozen=True):

@@ -146,6 +146,7 @@ class Session:
         error = refusal(reply)
         if error and error.code == "gap" and error.facts.get("acked") in range(at.acked):
             # The hub has lost what it had acknowledged, as after a restored backup. The box has it still.
+            self._was_put_back()
             self._store.acknowledge(error.facts["acked"], [])
             return True
         answer = _message(reply, Exchanged)
@@ -172,6 +173,8 @@ class Session:
     def _take_in(self, at: Position, answer: Exchanged) -> None:
         self._learn_time(answer.time_ms)
         self._store.heard(answer.time_ms)
+        if answer.acked < at.acked:
+            self._was_put_back()
         if answer.acked != at.acked or answer.parked or answer.digest:
             self._store.acknowledge(answer.acked, answer.parked, whole=bool(answer.digest))
         page = feed.Page(answer.feed, answer.cursor, answer.more, answer.mark, answer.again)
@@ -180,6 +183,10 @@ class Session:
         if answer.digest and not answer.more:
             self._checked_ms = self._now_ms()
             self._differs = answer.digest != digest.Tree(self._store.records()).hash()
+
+    def _was_put_back(self) -> None:
+        """The hub has forgotten something: compare, and offer it again what it gave no receipt for, at once."""
+        self._checked_ms = None
 
     def _is_ahead(self) -> bool:
         at = self._store.position()

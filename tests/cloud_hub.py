@@ -140,9 +140,9 @@ class CloudHub:
         key = SigningKey.generate()
         return Box(self, key, from_wire(self.enrol(code, key).body, Enrolled))
 
-    def enrol(self, code: str, key: SigningKey | None = None) -> Reply:
-        """What the hub answers to a box that shows this code."""
-        message = enrolment.enrol(code, key or SigningKey.generate(), SEAL, "a box")
+    def enrol(self, code: str, key: SigningKey | None = None, node: UUID | None = None) -> Reply:
+        """What the hub answers to a box that shows this code, and asks for the name that it had."""
+        message = enrolment.enrol(code, key or SigningKey.generate(), SEAL, "a box", node)
         return self.send(Call("POST", ENROL, {"content-type": MEDIA_TYPE}, to_wire(message)))
 
     def send(self, call: Call) -> Reply:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import models, schemas
@@ -16,7 +17,6 @@ from cloud.platform import audit
 from cloud.platform.access import NODE
 from cloud.platform.core import Platform
 from shared.errors import QurbaniError
-from shared.ids import NewId
 from sync import enrolment
 from sync.messages import Enrol, Enrolled, Renew
 
@@ -35,7 +35,8 @@ async def enrol(session: AsyncSession, message: Enrol, platform: Platform, now: 
     """Make a box a node of the code's site.
 
     Repeating it with the same key answers the same. Raises ``bad_code`` where the code is unknown, expired or
-    used by another box, and what :func:`sync.enrolment.check` raises.
+    used by another box, ``conflict`` where another box has the name that this one asks for, and what
+    :func:`sync.enrolment.check` raises.
     """
     enrolment.check(message)
     query = select(models.Code).where(models.Code.hash == _code_hash(message.code)).with_for_update()
@@ -45,7 +46,7 @@ async def enrol(session: AsyncSession, message: Enrol, platform: Platform, now: 
     if code.node_id is None:
         if now >= code.expires:
             raise QurbaniError("bad_code", "the code has expired")
-        code.node_id = await _add_node(session, code.site_id, message, now, platform.new_id)
+        code.node_id = await _add_node(session, code.site_id, message, now, message.node or platform.new_id())
     box = await session.get_one(models.Node, code.node_id)
     if (box.sign_key, box.seal_key) != (message.sign_key, message.seal_key):
         raise QurbaniError("bad_code", "the code has been used")
@@ -133,13 +134,14 @@ def _enrolled(box: models.Node, platform: Platform) -> Enrolled:
     return Enrolled(box.id, box.site_id, platform.keys.sign.public.raw, platform.keys.unseal.public.raw)
 
 
-async def _add_node(session: AsyncSession, site_id: UUID, message: Enrol, now: datetime, new_id: NewId) -> UUID:
-    box = models.Node(
-        id=new_id(), site_id=site_id, name=message.name, sign_key=message.sign_key, seal_key=message.seal_key,
-        enrolled=now,
-    )  # fmt: skip
-    session.add(box)
-    await session.flush()
+async def _add_node(session: AsyncSession, site_id: UUID, message: Enrol, now: datetime, node_id: UUID) -> UUID:
+    """The box by that name, which is new here or has the same keys and site. Raises ``conflict``."""
+    row = {"site_id": site_id, "sign_key": message.sign_key, "seal_key": message.seal_key}
+    new = insert(models.Node).values(id=node_id, name=message.name, enrolled=now, **row).on_conflict_do_nothing()
+    await session.execute(new)
+    box = await node(session, node_id)
+    if any(getattr(box, name) != value for name, value in row.items()):
+        raise QurbaniError("conflict", "another box goes by that name")
     return box.id
 
 

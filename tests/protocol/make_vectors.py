@@ -113,6 +113,8 @@ def messages() -> Any:
         "those": Compared(hashes=[op_hash(chain()[0]), op_hash(chain()[2]), b""]),
         "another name, please": enrolment.renew(NODE, 3, op_hash(chain()[2]), HUB_KEY, SEAL_KEY.public),
         "a box asks to join": enrolment.enrol("0008-1g81-860w-40j2", KEY, SEAL_KEY.public, "North gate"),
+        "a box asks for its name again": enrolment.enrol(
+            "0008-1g81-860w-40j2", KEY, SEAL_KEY.public, "North gate", NODE),
         "it has joined": Enrolled(NODE, SITE, HUB_KEY.public.raw, SEAL_KEY.public.raw),
     }
     return [{"name": name, "kind": type(message).__name__, "bytes": encode(message)}

@@ -70,6 +70,17 @@ def test_a_receipt_over_fewer_bytes_confirms_nothing(db: Database, capture: Capt
     assert confirmed(db)["confirmed_ms"] is None
 
 
+def test_what_the_hub_takes_back_is_offered_again_also_when_its_bytes_have_left_the_box(
+    db: Database, capture: Capture, outbox: Outbox
+) -> None:
+    capture.apply_feed([Change(10, "receipt", receipts.key(BLOB), receipt())], 10, b"m")
+    db.write(lambda tx: tx.execute("UPDATE blob SET pruned = 1"))
+    assert outbox.outgoing() == []
+    outbox.repair([Change(0, "receipt", receipts.key(BLOB), None)])
+    assert confirmed(db) == {"sent": 0, "confirmed_ms": None}
+    assert [blob.blob_id for blob in outbox.outgoing()] == [BLOB], "the hub may have it still, and is asked"
+
+
 def test_a_whole_reading_keeps_what_is_there_until_its_end(
     db: Database, capture: Capture, outbox: Outbox, node: Node
 ) -> None:

@@ -13,7 +13,7 @@ from shared.crypto import SigningKey, UnsealKey
 from shared.errors import QurbaniError
 from sync import enrolment
 from sync.messages import Enrol, from_wire, to_wire
-from tests.unit.sync.chains import KEY
+from tests.unit.sync.chains import KEY, NODE
 
 SEAL = UnsealKey(b"s" * 32).public
 CODE = enrolment.new_code(bytes(range(10)))
@@ -38,6 +38,10 @@ def test_what_cannot_be_a_code_is_refused_before_anything_is_sent(typed: str) ->
 
 def test_who_holds_the_key_may_enrol_it() -> None:
     enrolment.check(from_wire(to_wire(GOOD), Enrol))
+    again = enrolment.enrol(CODE, KEY, SEAL, "Box of the north gate", NODE)
+    enrolment.check(from_wire(to_wire(again), Enrol))
+    with pytest.raises(QurbaniError, match="bad_signature"):
+        enrolment.check(msgspec.structs.replace(again, node=None))
 
 
 @pytest.mark.parametrize(("change", "code"), [
@@ -46,6 +50,7 @@ def test_who_holds_the_key_may_enrol_it() -> None:
     ({"seal_key": UnsealKey(b"t" * 32).public.raw}, "bad_signature"),
     ({"sign_key": SigningKey(b"x" * 32).public.raw}, "bad_signature"),
     ({"proof": b""}, "bad_signature"),
+    ({"node": NODE}, "bad_signature"),
     ({"sign_key": b"short"}, "bad_input"),
     ({"seal_key": b"short"}, "bad_input"),
     ({"name": ""}, "bad_input"),

@@ -349,6 +349,22 @@ def test_a_video_is_sent_again_to_a_hub_that_was_put_back_before_its_receipt_was
     assert world.box.sent_blobs == world.hub.arrived == [blob]
 
 
+def test_a_box_whose_ops_the_hub_lost_asks_at_once_what_else_it_lost() -> None:
+    world = World()
+    world.box.write("sacrifice", UUID(int=1), {"note": "x"})
+    blob = world.box.seal(b"v" * 500)
+    world.run()
+    world.hub.arrived.clear()
+    world.hub.uploads.clear()
+    world.hub.chain.clear()
+    world.hub.ops.clear()
+    del world.hub.rows[receipts.ENTITY, receipts.key(blob)]
+    world.box.records_.pop((receipts.ENTITY, receipts.key(blob)))  # as if it had not been read: its place is the same
+    world.run()
+    assert world.hub.arrived == [blob]
+    check_everything_arrived_once(world)
+
+
 @pytest.mark.parametrize("goes_on", [0, 1, 40])
 def test_a_box_put_back_to_an_old_state_goes_on_under_a_name_of_its_own(goes_on: int) -> None:
     world = World()

@@ -11,9 +11,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import service as executors
-from shared.crypto import VerifyKey
+from shared.crypto import SigningKey, VerifyKey
+from shared.errors import QurbaniError
 from sync import receipts
 from sync.calls import Call, Reply, drive
+from sync.messages import Enrolled, from_wire
 from tests.cloud_hub import Box, CloudHub
 from tests.unit.sync.chains import Chain
 
@@ -37,8 +39,6 @@ def twin(box: Box) -> Box:
 
 
 def _enrolled(box: Box) -> Any:
-    from sync.messages import Enrolled
-
     return Enrolled(box.node, box.site, box.identity.hub.raw, bytes(32))
 
 
@@ -124,6 +124,38 @@ def test_a_hub_put_back_gets_again_what_it_lost_and_tells_again(hub: CloudHub, b
     assert receipts.key(blob_id) in box.told("receipt"), "found in the store, and told again"
     assert hub.sql("SELECT count(*) FROM uploads.blobs WHERE id = :blob AND arrived IS NOT NULL", blob=blob_id) == [1]
     assert divergences(hub, box) == 0
+
+
+def test_a_box_that_the_hub_has_forgotten_goes_on_under_its_name_with_a_new_code(hub: CloudHub, site: str) -> None:
+    """It was enrolled in the hour that a hub lost which was put back to a backup."""
+    box = hub.box(site)
+    box.write("sacrifice", opened := uuid4(), box.opening(note="in the lost hour"))
+    blob_id = box.seal(b"sealed and sent in the lost hour")
+    box.sync()
+    for query in (
+        "UPDATE executors.enrolment_codes SET node_id = NULL WHERE node_id = :node",
+        "DELETE FROM executors.sacrifices WHERE node = :node",
+        "DELETE FROM executors.nodes WHERE id = :node",
+        "DELETE FROM sync.ops WHERE node = :node",
+        "DELETE FROM sync.chains WHERE node = :node",
+    ):
+        run(hub, query, node=box.node)
+    for query, value in (("sync.records WHERE key = :it", opened), ("uploads.blobs WHERE id = :it", blob_id),
+                         ("executors.feed WHERE key = :it", receipts.key(blob_id))):
+        run(hub, f"DELETE FROM {query}", it=value)
+    run(hub, "UPDATE executors.feed_marks SET mark = 'another' WHERE site_id = :site", site=site)
+    box.session._token = ""
+    with pytest.raises(QurbaniError, match="unknown_node"):
+        box.sync()
+    code = hub.admin.post(f"/api/v1/sites/{site}/enrolment-codes")["code"]
+    assert hub.enrol(code, SigningKey.generate(), hub.box(site).node).status == 409, "the name is another box's"
+    assert from_wire(hub.enrol(code, box.identity.key, box.node).body, Enrolled).node == box.node
+    box.sync()
+    assert held(box, box.node) == box.chain.hashes[1:]
+    assert hub.sql("SELECT note FROM executors.sacrifices WHERE id = :id", id=opened) == ["in the lost hour"]
+    assert receipts.key(blob_id) in box.told("receipt"), "the bytes were in the store, and are found again"
+    again = hub.admin.post(f"/api/v1/sites/{site}/enrolment-codes")["code"]
+    assert from_wire(hub.enrol(again, box.identity.key, box.node).body, Enrolled).node == box.node, "also needlessly"
 
 
 def run(hub: CloudHub, query: str, **parameters: Any) -> None:
