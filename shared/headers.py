@@ -41,8 +41,6 @@ _FIXED = {
     "Cache-Control": "no-store",
 }
 
-_LEAN = {"X-Content-Type-Options": "nosniff"}
-
 # A service worker is governed by the policy of its own script.
 _UNDER_PAGES_CSP = ("text/html", "text/javascript", "application/javascript")
 
@@ -51,8 +49,8 @@ class SecurityHeaders:
     """Wraps an ASGI app. A header that the app has set itself is left as it is.
 
     ``lean`` are media types that programs exchange over lines where every byte counts, and that no browser is shown:
-    whoever asks for them carries a bearer token, which no page can do for another site. They get what keeps them
-    from being taken for something else, and nothing that only a browser would read.
+    they answer only a POST with a bearer token and a signature, which no page can send. They get none of this, as only
+    a browser would read it.
     """
 
     def __init__(self, app: ASGIApp, *, pages_csp: str = PAGES_CSP, api_csp: str = API_CSP,
@@ -81,7 +79,7 @@ class SecurityHeaders:
 
     def _of(self, content_type: str, nonce: str) -> dict[str, str]:
         if content_type in self.lean:
-            return _LEAN
+            return {}
         is_page = content_type.startswith(_UNDER_PAGES_CSP)
         csp = self.pages_csp.replace("{nonce}", nonce) if is_page else self.api_csp
         return {"Content-Security-Policy": csp, **_FIXED}

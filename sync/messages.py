@@ -97,12 +97,12 @@ class Exchange(msgspec.Struct, frozen=True, omit_defaults=True):
 class Exchanged(msgspec.Struct, frozen=True, omit_defaults=True):
     """The hub's answer.
 
-    ``acked`` is the highest contiguous ``seq`` it holds durably, ``hash`` the hash of that op. ``time_ms`` is
-    its clock. ``cursor`` is where the box should read on, and ``mark`` the name of that place; ``more`` says
-    that there is more to read already. ``again``: the hub does not know the box's place, and this page is the
-    first of a whole reading. ``digest`` is the root of all that the feed holds at ``cursor`` (:mod:`sync.digest`),
-    and with it ``parked`` holds every op of the box that is parked, not only those of the batch. ``revoked``:
-    the box was shut out; what it sends is kept aside, and it is told nothing.
+    ``acked`` is the highest contiguous ``seq`` it holds durably, ``hash`` the hash of that op, where ops came or a
+    digest goes. ``time_ms`` is its clock. ``cursor`` is where the box should read on, and ``mark`` the name of that
+    place; ``more`` says that there is more to read already. ``again``: the hub does not know the box's place, and
+    this page is the first of a whole reading. ``digest`` is the root of all that the feed holds at ``cursor``
+    (:mod:`sync.digest`), and with it ``parked`` holds every op of the box that is parked, not only those of the
+    batch. ``revoked``: the box was shut out; what it sends is kept aside, and it is told nothing.
     """
 
     acked: int

@@ -93,7 +93,7 @@ async def exchange(session: AsyncSession, message: Exchange, now: datetime) -> E
         parked = await _parked(session, box.id, 1, chain.acked)
     return Exchanged(
         chain.acked, to_ms(now), page.cursor, page.changes, page.more, parked,
-        hash=chain.hash, mark=page.mark, again=page.again, digest=root,
+        hash=chain.hash if message.batch or root else b"", mark=page.mark, again=page.again, digest=root,
     )  # fmt: skip
 
 

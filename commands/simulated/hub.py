@@ -267,8 +267,9 @@ class CoreHub(BlobServer):
             root = digest.Tree({name: row.fields or {} for name, row in told.records().items()}).hash()
             parked = _parked(box, 1, len(box.ops))
         return _message(Exchanged(
-            len(box.ops), self._now_ms(), page.cursor, page.changes, page.more, parked, hash=box.hash,
-            mark=told.marks.get(page.cursor, b""), again=not knows, digest=root,
+            len(box.ops), self._now_ms(), page.cursor, page.changes, page.more, parked,
+            hash=box.hash if message.batch or root else b"", mark=told.marks.get(page.cursor, b""), again=not knows,
+            digest=root,
         ))  # fmt: skip
 
     def _compare(self, books: Books, call: Call) -> Reply:

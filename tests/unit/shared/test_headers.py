@@ -86,4 +86,4 @@ def test_what_the_app_has_set_stays() -> None:
 
 def test_what_only_programs_read_carries_no_headers_for_browsers(client: TestClient) -> None:  # type: ignore[type-arg]
     headers = client.get("/lean").headers
-    assert set(headers) == {"content-type", "content-length", "x-content-type-options"}
+    assert set(headers) == {"content-type", "content-length"}

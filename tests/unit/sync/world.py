@@ -271,7 +271,8 @@ class Hub:
         if not page.more and (page.changes or exchange.check or not known):
             digest_of, parked = digest.Tree(self.told()).hash(), self._parked(exchange.node, 1, acked)
         return Exchanged(acked, self.clock.wall_ms, page.cursor, page.changes, page.more, parked,
-                         hash=held[-1][0], mark=self.marks[page.cursor], again=not known, digest=digest_of)
+                         hash=held[-1][0] if exchange.batch or digest_of else b"", mark=self.marks[page.cursor],
+                         again=not known, digest=digest_of)
 
     def _parked(self, node: UUID, first: int, last: int) -> list[Parked]:
         return [each for (whose, seq), each in sorted(self.parked_.items()) if whose == node and first <= seq <= last]
