@@ -74,7 +74,7 @@ def merge(record: Record, op: Op, stamp: int | None = None) -> Merged:
     as :func:`check` does, and then nothing of the op holds.
     """
     check(op)
-    return _take(record, op, stamp)
+    return take(record, op, stamp)
 
 
 def claims(op: Op) -> list[Op]:
@@ -87,12 +87,8 @@ def claims(op: Op) -> list[Op]:
     return found
 
 
-def merge_claim(record: Record, claim: Op, stamp: int) -> Merged:
-    """The claims of one thing after a further one, of :func:`claims`."""
-    return _take(record, claim, stamp)
-
-
-def _take(record: Record, op: Op, stamp: int | None) -> Merged:
+def take(record: Record, op: Op, stamp: int | None = None) -> Merged:
+    """As :func:`merge`, of an op that :func:`check` has passed, or a claim of :func:`claims`."""
     after, changed, conflicts = dict(record), [], []
     for field, value in op.patch.items():
         cell = Cell(_value(op.entity, field, value), op.hlc if stamp is None else stamp, op.node)

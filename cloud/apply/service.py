@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import groupby
 from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -38,12 +39,16 @@ MAX_SEQS = 64
 """Of so many ops at once a box may ask the hash."""
 
 APPLY: dict[str, Apply] = {
-    "sacrifice": executors.apply_sacrifice,
-    "video": uploads.apply_video,
-    "verdict": processing.apply_verdict,
-    "manifest": manifests.apply_manifest,
+    "sacrifice": executors.apply_sacrifices,
+    "video": uploads.apply_videos,
+    "verdict": processing.apply_verdicts,
+    "manifest": manifests.apply_manifests,
 }
-"""Which service takes in the records that boxes write. Of others there is the record alone."""
+"""Which service takes in the records that boxes write, in the order in which they speak of each other.
+
+Each is given those that changed, whole, by their keys, in the order in which they changed. Of other entities there is
+the record alone.
+"""
 
 
 async def token(session: AsyncSession, form: bytes, platform: Platform, now: datetime) -> tokens.Token:
@@ -76,10 +81,9 @@ async def exchange(session: AsyncSession, message: Exchange, now: datetime) -> E
         fresh = await _fresh(session, chain, message.batch, VerifyKey(box.sign_key), now)
         await _hold(session, chain, fresh, message.batch.sig, now)
         if box.revoked:
-            for new in fresh:
-                await _park(session, new.op, QurbaniError("revoked"))
-        elif fresh:
-            await _apply_all(session, fresh, chain.site_id, now)
+            await _park(session, [(new.op, QurbaniError("revoked")) for new in fresh])
+        else:
+            await _apply(session, fresh, chain.site_id, now)
         parked = await _parked(session, box.id, message.batch.first, message.batch.last)
     await executors.seen(session, box.id, now)
     if box.revoked:
@@ -142,7 +146,8 @@ async def retry_parked(session: AsyncSession, now: datetime, which: Redrive | No
     """Try ops that could not be applied once more; how many could be applied now. A box stays shut out meanwhile."""
     which = which or Redrive()
     query = (
-        select(HeldOp, Chain.site_id)
+        select(HeldOp.node, HeldOp.seq, HeldOp.hlc, HeldOp.entity, HeldOp.key, HeldOp.patch, HeldOp.actor, HeldOp.prev,
+               HeldOp.stamp, Chain.site_id)
         .join(Chain, Chain.node == HeldOp.node)
         .where(HeldOp.parked_code.is_not(None))
         .order_by(HeldOp.node, HeldOp.seq)
@@ -153,14 +158,16 @@ async def retry_parked(session: AsyncSession, now: datetime, which: Redrive | No
     if which.seq is not None:
         query = query.where(HeldOp.seq == which.seq)
     applied = 0
-    for held, site in (await session.execute(query)).all():
-        if (await executors.node(session, held.node)).revoked:
+    for (node, site), rows in groupby((await session.execute(query)).all(), key=lambda row: (row.node, row.site_id)):
+        if (await executors.node(session, node)).revoked:
             continue
-        patch = msgspec.msgpack.decode(held.patch)
-        op = Op(held.node, held.seq, held.hlc, held.entity, held.key, patch, held.actor, held.prev)
-        if await _apply(session, op, held.stamp, site, now):
-            held.parked_code = held.parked_detail = None
-            applied += 1
+        again = [
+            hub.Fresh(Op(*row[:5], msgspec.msgpack.decode(row.patch), row.actor, row.prev), b"", row.stamp)
+            for row in rows
+        ]
+        free = [{"node": node, "seq": new.op.seq, "parked_code": None, "parked_detail": None} for new in again]
+        await session.execute(update(HeldOp), free)
+        applied += await _apply(session, again, site, now)
     return applied
 
 
@@ -210,91 +217,76 @@ async def _hold(session: AsyncSession, chain: Chain, fresh: list[hub.Fresh], sig
     )  # fmt: skip
 
 
-async def _apply_all(session: AsyncSession, fresh: Sequence[hub.Fresh], site: UUID, now: datetime) -> None:
-    """Merge a batch at once; where one of its ops cannot be applied, one by one, so that only that one is parked."""
-    try:
-        async with session.begin_nested():
-            await _merge_all(session, fresh, site, now)
-    except Exception as error:
-        if isinstance(error, QurbaniError) and error.code == "unavailable":
-            raise
-        for new in fresh:
-            await _apply(session, new.op, new.stamp, site, now)
+async def _apply(session: AsyncSession, ops: Sequence[hub.Fresh], site: UUID, now: datetime) -> int:
+    """Merge ops of one box and hand their records to the services; how many could be applied.
 
-
-async def _merge_all(session: AsyncSession, fresh: Sequence[hub.Fresh], site: UUID, now: datetime) -> None:
-    """As :func:`_merge` of each, but every record is read and written once.
-
-    Its service is given it when it first changes, as ops about other records may lean on that, and as it is after the
-    last op of the batch.
+    Those that cannot be are parked, and hold up nothing.
     """
-    for new in fresh:
-        merge.check(new.op)
-    rows = await _locked_records(session, {_name(new.op) for new in fresh}, site)
-    cells = {name: _cells(row.cells) for name, row in rows.items()}
-    last = {_name(new.op): new for new in fresh}
-    begun, changed = set[_Name](), set[_Name]()
-    for new in fresh:
-        name = _name(new.op)
-        merged = merge.merge(cells[name], new.op, new.stamp)
-        cells[name] = dict(merged.record)
-        await _note(session, new.op, merged.conflicts, now)
-        if merged.changed:
-            changed.add(name)
-        if name in changed and (name not in begun or new is last[name]):
-            begun.add(name)
-            values = merge.values(merged.record)
-            if apply := APPLY.get(new.op.entity):
-                await apply(session, new.op.key, values, node=new.op.node, site=site, now=now)
-    for name, row in rows.items():
-        row.cells = encode(cells[name])
-    await session.flush()
-    await _claim(session, fresh, site, now)
+    sound: list[hub.Fresh] = []
+    wrong: list[tuple[Op, QurbaniError]] = []
+    for new in ops:
+        try:
+            merge.check(new.op)
+        except QurbaniError as error:
+            wrong.append((new.op, error))
+        else:
+            sound.append(new)
+    await _park(session, wrong)
+    return await _apply_sound(session, sound, site, now)
 
 
-async def _apply(session: AsyncSession, op: Op, stamp: int, site: UUID, now: datetime) -> bool:
-    """Merge one op and hand the record to its service. What cannot be applied is parked and holds up nothing."""
+async def _apply_sound(session: AsyncSession, ops: Sequence[hub.Fresh], site: UUID, now: datetime) -> int:
+    """All at once, and where that fails each half by itself, until those are found that it fails with."""
+    if not ops:
+        return 0
     try:
         async with session.begin_nested():
-            await _merge(session, op, stamp, site, now)
+            await _merge(session, ops, site, now)
     except Exception as error:
         if isinstance(error, QurbaniError) and error.code == "unavailable":
             raise
+        if half := len(ops) // 2:
+            first = await _apply_sound(session, ops[:half], site, now)
+            return first + await _apply_sound(session, ops[half:], site, now)
         # Whatever it is, it is this op's: the box's other ops must not wait until somebody has mended it.
         known = error if isinstance(error, QurbaniError) else QurbaniError("internal", repr(error))
-        await _park(session, op, known)
-        return False
-    return True
+        await _park(session, [(ops[0].op, known)])
+    else:
+        return len(ops)
+    return 0
 
 
-async def _park(session: AsyncSession, op: Op, error: QurbaniError) -> None:
-    log.error("op.parked", node=str(op.node), seq=op.seq, code=error.code, detail=error.detail)
-    held = await session.get_one(HeldOp, (op.node, op.seq))
-    held.parked_code, held.parked_detail = error.code, error.detail
-    await session.flush()
+async def _park(session: AsyncSession, failed: Sequence[tuple[Op, QurbaniError]]) -> None:
+    for op, error in failed:
+        log.error("op.parked", node=str(op.node), seq=op.seq, code=error.code, detail=error.detail)
+    if failed:
+        await session.execute(update(HeldOp), [
+            {"node": op.node, "seq": op.seq, "parked_code": error.code, "parked_detail": error.detail}
+            for op, error in failed
+        ])  # fmt: skip
 
 
-async def _merge(session: AsyncSession, op: Op, stamp: int, site: UUID, now: datetime) -> None:
-    merge.check(op)
-    record = await _locked_record(session, op, site)
-    merged = merge.merge(_cells(record.cells), op, stamp)
-    record.cells = encode(merged.record)
-    await session.flush()
-    await _note(session, op, merged.conflicts, now)
-    await _claim(session, [hub.Fresh(op, b"", stamp)], site, now)
-    if merged.changed and (apply := APPLY.get(op.entity)):
-        await apply(session, op.key, merge.values(merged.record), node=op.node, site=site, now=now)
-
-
-async def _claim(session: AsyncSession, fresh: Iterable[hub.Fresh], site: UUID, now: datetime) -> None:
-    """Note whose record names what only one may name, such as an animal; a second one is a conflict."""
-    claims = [(claim, new.stamp) for new in fresh for claim in merge.claims(new.op)]
-    for claim, stamp in sorted(claims, key=lambda each: _name(each[0])):  # so that two boxes never wait for each other
-        record = await _locked_record(session, claim, site)
-        taken = merge.merge_claim(_cells(record.cells), claim, stamp)
-        record.cells = encode(taken.record)
-        await session.flush()
-        await _note(session, claim, taken.conflicts, now)
+async def _merge(session: AsyncSession, ops: Sequence[hub.Fresh], site: UUID, now: datetime) -> None:
+    """Every record is read and written once, and its service is given it once, as it is after the last op."""
+    claims = [(claim, new.stamp) for new in ops for claim in merge.claims(new.op)]
+    writes = [*((new.op, new.stamp) for new in ops), *claims]
+    records = await _locked_records(session, {_name(op) for op, _ in writes}, site)
+    changed: dict[str, dict[UUID, None]] = defaultdict(dict)
+    disputed = set[tuple[str, UUID, str]]()
+    for op, stamp in writes:
+        merged = merge.take(records[_name(op)], op, stamp)
+        records[_name(op)] = merged.record
+        disputed |= {(op.entity, op.key, conflict.field) for conflict in merged.conflicts}
+        if merged.changed:
+            changed[op.entity][op.key] = None
+    await session.execute(update(Record), [
+        {"entity": entity, "key": key, "cells": encode(cells)} for (entity, key), cells in sorted(records.items())
+    ])  # fmt: skip
+    await _note(session, disputed, now)
+    for entity, apply in APPLY.items():
+        if keys := changed[entity]:
+            told = {key: merge.values(records[entity, key]) for key in keys}
+            await apply(session, told, node=ops[0].op.node, site=site, now=now)
 
 
 _Name = tuple[str, UUID]
@@ -304,42 +296,36 @@ def _name(op: Op) -> _Name:
     return op.entity, op.key
 
 
-async def _locked_records(session: AsyncSession, names: set[_Name], site: UUID) -> dict[_Name, Record]:
-    """As :func:`_locked_record`, of many: in one order, so that nobody waits in a circle."""
+async def _locked_records(
+    session: AsyncSession, names: set[_Name], site: UUID
+) -> dict[_Name, Mapping[str, merge.Cell]]:
+    """The records of these names, new or not; locked in one order, so that nobody waits in a circle.
+
+    Raises ``bad_op`` where one is another site's.
+    """
     empty = encode({})
     new = [{"entity": entity, "key": key, "site_id": site, "cells": empty} for entity, key in sorted(names)]
     await session.execute(insert(Record).on_conflict_do_nothing(), new)
+    kinds: dict[str, list[UUID]] = defaultdict(list)
+    for entity, key in names:
+        kinds[entity].append(key)
     query = (
-        select(Record)
-        .where(tuple_(Record.entity, Record.key).in_(sorted(names)))
+        select(Record.entity, Record.key, Record.site_id, Record.cells)
+        .where(or_(*((Record.entity == entity) & Record.key.in_(keys) for entity, keys in kinds.items())))
         .order_by(Record.entity, Record.key)
         .with_for_update()
-        .execution_options(populate_existing=True)
     )
-    rows = {(row.entity, row.key): row for row in await session.scalars(query)}
-    if any(row.site_id != site for row in rows.values()):
-        raise QurbaniError("bad_op", "a record is another site's")
-    return rows
+    rows = (await session.execute(query)).all()
+    if any(row.site_id != site for row in rows):
+        raise QurbaniError("bad_op", "the record is another site's")
+    return {(row.entity, row.key): _cells.decode(row.cells) for row in rows}
 
 
-async def _locked_record(session: AsyncSession, op: Op, site: UUID) -> Record:
-    """The record that an op is about, new or not. Raises ``bad_op`` where it is another site's."""
-    begin = insert(Record).values(entity=op.entity, key=op.key, site_id=site, cells=encode({}))
-    await session.execute(begin.on_conflict_do_nothing())
-    record = await session.get_one(Record, (op.entity, op.key), with_for_update=True, populate_existing=True)
-    if record.site_id != site:
-        raise QurbaniError("bad_op", f"this {op.entity} is another site's")
-    return record
+_cells = msgspec.msgpack.Decoder(dict[str, merge.Cell])
 
 
-def _cells(raw: bytes) -> dict[str, merge.Cell]:
-    return msgspec.msgpack.decode(raw, type=dict[str, merge.Cell])
-
-
-async def _note(session: AsyncSession, op: Op, conflicts: Iterable[merge.Conflict], now: datetime) -> None:
-    rows: list[dict[str, Any]] = [
-        {"entity": op.entity, "key": op.key, "field": conflict.field, "noticed": now} for conflict in conflicts
-    ]
+async def _note(session: AsyncSession, disputed: Iterable[tuple[str, UUID, str]], now: datetime) -> None:
+    rows = [{"entity": entity, "key": key, "field": field, "noticed": now} for entity, key, field in sorted(disputed)]
     if rows:
         again = {"settled": None, "noticed": now}
         opened = insert(Conflict).on_conflict_do_update(index_elements=["entity", "key", "field"], set_=again)

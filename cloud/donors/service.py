@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
@@ -105,48 +105,67 @@ async def move(session: AsyncSession, order_id: UUID, to: str, now: datetime) ->
     return await _move(session, await _locked(session, order_id), to, now)
 
 
-async def hold(session: AsyncSession, order_id: UUID) -> None:
-    """Keep everybody else from moving an order until this transaction ends. Raises ``not_found``."""
-    await _locked(session, order_id)
+async def hold(session: AsyncSession, order_ids: Collection[UUID]) -> None:
+    """Keep everybody else from moving these orders until this transaction ends."""
+    await _locked_all(session, order_ids)
 
 
-async def advance(session: AsyncSession, order_id: UUID, to: str, now: datetime) -> bool:
-    """Bring an order to ``to`` if it stands just before that.
+async def advance(session: AsyncSession, order_ids: Collection[UUID], to: str, now: datetime) -> list[UUID]:
+    """Bring those of these orders to ``to`` that stand just before that; which they are.
 
-    Elsewhere, nothing changes: it is further already, or was cancelled or refunded meanwhile, and what happened
-    in the field has happened all the same. Raises ``not_found``.
+    Of the others, nothing changes: they are further already, or were cancelled or refunded meanwhile, and what
+    happened in the field has happened all the same.
     """
-    order = await _locked(session, order_id)
-    return ORDER.allows(order.state, to) and await _move(session, order, to, now)
+    moving = [order for order in await _locked_all(session, order_ids) if ORDER.allows(order.state, to)]
+    await _step(session, moving, to, now)
+    return [order.id for order in moving]
+
+
+async def shares_of(session: AsyncSession, order_ids: Collection[UUID]) -> list[Share]:
+    """The shares of these orders, in the order of their ids."""
+    return await _shares(session, models.Share.order_id.in_(order_ids))
 
 
 async def shares(session: AsyncSession, ids: Collection[UUID]) -> list[Share]:
     """The shares with these ids, in the order of their ids."""
+    return await _shares(session, models.Share.id.in_(ids))
+
+
+async def _shares(session: AsyncSession, which: ColumnElement[bool]) -> list[Share]:
     query = (
         select(models.Share, models.Order)
         .join(models.Order, models.Order.id == models.Share.order_id)
-        .where(models.Share.id.in_(ids))
+        .where(which)
         .order_by(models.Share.id)
     )
     return [_share(share, order) for share, order in await session.execute(query)]
 
 
 async def _locked(session: AsyncSession, order_id: UUID) -> models.Order:
-    query = select(models.Order).where(models.Order.id == order_id).with_for_update()
-    order = await session.scalar(query.execution_options(populate_existing=True))
-    if order is None:
+    orders = await _locked_all(session, [order_id])
+    if not orders:
         raise QurbaniError("not_found", "there is no such order")
-    return order
+    return orders[0]
+
+
+async def _locked_all(session: AsyncSession, order_ids: Collection[UUID]) -> Sequence[models.Order]:
+    query = select(models.Order).where(models.Order.id.in_(order_ids)).order_by(models.Order.id).with_for_update()
+    return (await session.scalars(query.execution_options(populate_existing=True))).all()
 
 
 async def _move(session: AsyncSession, order: models.Order, to: str, now: datetime) -> bool:
     if order.state == to:
         return False
-    order.state = ORDER.move(order.state, to)
-    session.add(models.Step(order_id=order.id, state=to, at=now))
-    await session.flush()
-    await audit.record(session, "donors.move", now=now, subject=order.id, state=to)
+    await _step(session, [order], to, now)
     return True
+
+
+async def _step(session: AsyncSession, orders: Collection[models.Order], to: str, now: datetime) -> None:
+    for order in orders:
+        order.state = ORDER.move(order.state, to)
+        session.add(models.Step(order_id=order.id, state=to, at=now))
+    await session.flush()
+    await audit.record_each(session, "donors.move", [order.id for order in orders], now=now, state=to)
 
 
 def _orders() -> Select[tuple[models.Order]]:

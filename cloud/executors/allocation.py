@@ -51,9 +51,9 @@ async def animals_of(session: AsyncSession, order_id: UUID) -> list[schemas.Anim
     return [as_animal(row) for row in await session.scalars(query)]
 
 
-async def shares_on(session: AsyncSession, animal_id: UUID) -> list[Share]:
-    """The shares of an animal that are taken, in the order of their ids."""
-    ids = await session.scalars(select(models.Seat.share_id).where(models.Seat.animal_id == animal_id))
+async def shares_on(session: AsyncSession, *animal_ids: UUID) -> list[Share]:
+    """The shares of these animals that are taken, in the order of their ids."""
+    ids = await session.scalars(select(models.Seat.share_id).where(models.Seat.animal_id.in_(animal_ids)))
     return await donors.shares(session, ids.all())
 
 

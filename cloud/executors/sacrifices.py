@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
@@ -31,24 +32,34 @@ class Fields(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-async def apply_sacrifice(
-    session: AsyncSession, key: UUID, fields: Mapping[str, Any], *, node: UUID, site: UUID, now: datetime
+async def apply_sacrifices(
+    session: AsyncSession, records: Mapping[UUID, Mapping[str, Any]], *, node: UUID, site: UUID, now: datetime
 ) -> None:
-    """Take in the record of a sacrifice as ``node`` of ``site`` wrote it; ``fields`` are all of its fields.
+    """Take in records of sacrifices as ``node`` of ``site`` wrote them: all fields of each, by its key.
 
-    Raises ``bad_op`` where it is not complete or speaks of what is not at that site.
+    Raises ``bad_op`` where one is not complete or speaks of what is not at that site; then none is taken in.
     """
+    told = {key: _read(records[key]) for key in sorted(records)}  # so that two boxes never wait for each other
+    wanted = {each.animal_id for each in told.values()}
+    here = select(models.Animal.id).where(models.Animal.id.in_(wanted), models.Animal.site_id == site)
+    if any(each.site_id != site for each in told.values()) or wanted != set(await session.scalars(here)):
+        raise QurbaniError("bad_op", "the sacrifice is of an animal at another site")
+    row = insert(models.Sacrifice)
+    written = {name: row.excluded[name] for name in ("node", *Fields.__struct_fields__)}
+    await session.execute(
+        row.on_conflict_do_update(index_elements=["id"], set_=written),
+        [{"id": key, "node": node, **msgspec.structs.asdict(each)} for key, each in told.items()],
+    )
+    recorded = SACRIFICE.rank("recorded")
+    done = {each.animal_id for each in told.values() if SACRIFICE.rank(each.state) >= recorded}
+    await _advance_orders(session, done, "sacrificed", now)
+
+
+def _read(fields: Mapping[str, Any]) -> Fields:
     try:
-        told = msgspec.convert(fields, Fields)
+        return msgspec.convert(fields, Fields)
     except msgspec.ValidationError as error:
         raise QurbaniError("bad_op", f"sacrifice: {error}") from error
-    on = await session.get(models.Animal, told.animal_id)
-    if told.site_id != site or on is None or on.site_id != site:
-        raise QurbaniError("bad_op", "the sacrifice is of an animal at another site")
-    await session.merge(models.Sacrifice(id=key, node=node, **msgspec.structs.asdict(told)))
-    await session.flush()
-    if SACRIFICE.rank(told.state) >= SACRIFICE.rank("recorded"):
-        await _advance_orders(session, told.animal_id, "sacrificed", now)
 
 
 async def verify(session: AsyncSession, sacrifice_id: UUID, now: datetime) -> list[Order]:
@@ -63,7 +74,8 @@ async def verify(session: AsyncSession, sacrifice_id: UUID, now: datetime) -> li
         row.verified = now
         await audit.record(session, "executors.verify", now=now, subject=sacrifice_id)
     await session.flush()
-    return await _advance_orders(session, row.animal_id, "verified", now)
+    moved = await _advance_orders(session, [row.animal_id], "verified", now)
+    return [await donors.get(session, order_id) for order_id in moved]
 
 
 async def sacrifice(session: AsyncSession, sacrifice_id: UUID) -> schemas.Sacrifice:
@@ -74,6 +86,12 @@ async def sacrifice(session: AsyncSession, sacrifice_id: UUID) -> schemas.Sacrif
     return _sacrifice(row)
 
 
+async def sacrifice_sites(session: AsyncSession, sacrifice_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """The sites of those of these sacrifices that are known."""
+    query = select(models.Sacrifice.id, models.Sacrifice.site_id).where(models.Sacrifice.id.in_(sacrifice_ids))
+    return {row.id: row.site_id for row in await session.execute(query)}
+
+
 async def sacrifices_of(session: AsyncSession, order_id: UUID) -> list[schemas.Sacrifice]:
     """The sacrifices of the animals on which an order has shares."""
     ids = [animal.id for animal in await animals_of(session, order_id)]
@@ -81,20 +99,25 @@ async def sacrifices_of(session: AsyncSession, order_id: UUID) -> list[schemas.S
     return [_sacrifice(row) for row in await session.scalars(query.execution_options(populate_existing=True))]
 
 
-async def _advance_orders(session: AsyncSession, animal_id: UUID, to: str, now: datetime) -> list[Order]:
-    """Move each order on an animal to ``to`` as soon as that is true of all of its animals; those that moved."""
-    moved = []
-    for order_id in sorted({share.order_id for share in await shares_on(session, animal_id)}):
-        # Before looking: of two animals that are ready at the same moment, the later must see the earlier.
-        await donors.hold(session, order_id)
-        done = {row.animal_id for row in await sacrifices_of(session, order_id) if _reached(row, to)}
-        wanted = {animal.id for animal in await animals_of(session, order_id)}
-        if done >= wanted and await donors.advance(session, order_id, to, now):
-            moved.append(await donors.get(session, order_id))
-    return moved
+async def _advance_orders(session: AsyncSession, animals: Collection[UUID], to: str, now: datetime) -> list[UUID]:
+    """Move each order on these animals to ``to`` as soon as that is true of all of its animals; those that moved."""
+    orders = {share.order_id for share in await shares_on(session, *animals)} if animals else set()
+    if not orders:
+        return []
+    # Before looking: of two animals that are ready at the same moment, the later must see the earlier.
+    await donors.hold(session, orders)
+    shares = await donors.shares_of(session, orders)
+    seats = select(models.Seat.share_id, models.Seat.animal_id).where(
+        models.Seat.share_id.in_([share.id for share in shares]))
+    on = {seat.share_id: seat.animal_id for seat in await session.execute(seats)}
+    states = select(models.Sacrifice.animal_id, models.Sacrifice.state, models.Sacrifice.verified)
+    rows = await session.execute(states.where(models.Sacrifice.animal_id.in_(set(on.values()))))
+    done = {row.animal_id for row in rows if _reached(row, to)}
+    waiting = {share.order_id for share in shares if on.get(share.id) not in done}
+    return await donors.advance(session, orders - waiting, to, now)
 
 
-def _reached(row: schemas.Sacrifice, to: str) -> bool:
+def _reached(row: Any, to: str) -> bool:
     return row.verified is not None if to == "verified" else SACRIFICE.rank(row.state) >= SACRIFICE.rank("recorded")
 
 

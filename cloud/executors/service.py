@@ -21,7 +21,7 @@ from cloud.executors.feed import has_told as feed_has_told
 from cloud.executors.feed import page as feed_page
 from cloud.executors.feed import root as feed_root
 from cloud.executors.feed import tell as feed_tell
-from cloud.executors.sacrifices import apply_sacrifice, sacrifice, sacrifices_of, verify
+from cloud.executors.sacrifices import apply_sacrifices, sacrifice, sacrifice_sites, sacrifices_of, verify
 from cloud.executors.schemas import Animal, Node, Sacrifice, Site
 from cloud.executors.sites import (
     add_animal,
@@ -47,7 +47,7 @@ __all__ = [
     "animal",
     "animals",
     "animals_of",
-    "apply_sacrifice",
+    "apply_sacrifices",
     "box_keys",
     "enrol",
     "executors",
@@ -65,6 +65,7 @@ __all__ = [
     "renew",
     "revoke",
     "sacrifice",
+    "sacrifice_sites",
     "sacrifices_of",
     "seen",
     "shares_on",

@@ -7,6 +7,7 @@ into a hash chain (:mod:`cloud.platform.audit_chain`), which shows every later c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -66,11 +67,21 @@ async def record(
     actor: UUID | None = None, outcome: str = "done", **facts: Any,
 ) -> None:
     """An entry, committed with the caller's transaction. ``facts`` hold nothing about a person but ids."""
-    session.add(Entry(
-        at=now, actor=actor, role=role, action=action, subject=str(subject), outcome=outcome, facts=facts,
-    ))  # fmt: skip
-    await session.flush()
-    await session.execute(select(func.pg_notify(CHANNEL, "")))
+    await record_each(session, action, [subject], now=now, role=role, actor=actor, outcome=outcome, **facts)
+
+
+async def record_each(
+    session: AsyncSession, action: str, subjects: Sequence[object], *, now: datetime, role: str = "hub",
+    actor: UUID | None = None, outcome: str = "done", **facts: Any,
+) -> None:
+    """As :func:`record`, an entry for each of the ``subjects``."""
+    session.add_all(
+        Entry(at=now, actor=actor, role=role, action=action, subject=str(subject), outcome=outcome, facts=facts)
+        for subject in subjects
+    )
+    if subjects:
+        await session.flush()
+        await session.execute(select(func.pg_notify(CHANNEL, "")))
 
 
 def about(session: AsyncSession, **known: Any) -> None:

@@ -30,29 +30,42 @@ class Told(msgspec.Struct, frozen=True):
     text: str
 
 
-async def apply_manifest(
-    session: AsyncSession, key: UUID, fields: Mapping[str, Any], *, node: UUID, site: UUID, now: datetime
+async def apply_manifests(
+    session: AsyncSession, records: Mapping[UUID, Mapping[str, Any]], *, node: UUID, site: UUID, now: datetime
 ) -> None:
-    """Keep what a box signed of a capture. The same again changes nothing.
+    """Keep what a box signed of its captures; ``records`` are all fields of each, by its key.
 
-    Raises ``bad_op`` where it is not complete or speaks of another video, ``not_a_manifest``, ``bad_signature``, also
-    where the key is not that of the box it names, which may be what this one was called before.
+    The same again changes nothing. Raises ``bad_op`` where one is not complete or speaks of another video,
+    ``not_a_manifest``, ``bad_signature``, also where the key is not that of the box it names, which may be what this
+    one was called before; then none is kept.
     """
+    told = [_told(fields) for fields in records.values()]
+    boxes = await executors.box_keys(session)
+    videos = await uploads.known_videos(session, {each.video_id for each in told})
+    rows = []
+    for each in told:
+        signed = read(each.text.encode())
+        manifest, origin = signed.manifest, signed.manifest.origin
+        box = boxes.get(manifest.node)
+        if box is None or (box.site_id, box.sign_key) != (site, signed.key.raw):
+            raise QurbaniError("bad_signature", "the manifest is not signed with the key of its box")
+        video = videos.get(each.video_id)
+        if video is None:
+            raise QurbaniError("not_found", "there is no such video")
+        about = (manifest.video, manifest.sha256, manifest.size)
+        if about != (video.id, video.sha256, video.size) or video.site_id != site or not isinstance(origin, Capture):
+            raise QurbaniError("bad_op", "the manifest is of another video")
+        rows.append({
+            "video_id": video.id, "node": manifest.node, "number": origin.number, "text": each.text, "told": now,
+        })  # fmt: skip
+    await session.execute(insert(models.Manifest).on_conflict_do_nothing(), rows)
+
+
+def _told(fields: Mapping[str, Any]) -> Told:
     try:
-        told = msgspec.convert(fields, Told)
+        return msgspec.convert(fields, Told)
     except msgspec.ValidationError as error:
         raise QurbaniError("bad_op", f"manifest: {error}") from error
-    signed = read(told.text.encode())
-    manifest, origin = signed.manifest, signed.manifest.origin
-    box = (await executors.box_keys(session)).get(manifest.node)
-    if box is None or (box.site_id, box.sign_key) != (site, signed.key.raw):
-        raise QurbaniError("bad_signature", "the manifest is not signed with the key of its box")
-    video = await uploads.video(session, told.video_id)
-    about = (manifest.video, manifest.sha256, manifest.size)
-    if about != (video.id, video.sha256, video.size) or video.site_id != site or not isinstance(origin, Capture):
-        raise QurbaniError("bad_op", "the manifest is of another video")
-    values = {"video_id": video.id, "node": manifest.node, "number": origin.number, "text": told.text, "told": now}
-    await session.execute(insert(models.Manifest).values(values).on_conflict_do_nothing())
 
 
 async def manifest(

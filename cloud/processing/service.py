@@ -25,33 +25,47 @@ from shared.events import VideoProcessed
 QUEUE = "sameAct"
 
 
-async def apply_verdict(
-    session: AsyncSession, key: UUID, fields: Mapping[str, Any], *, node: UUID, site: UUID, now: datetime
+async def apply_verdicts(
+    session: AsyncSession, records: Mapping[UUID, Mapping[str, Any]], *, node: UUID, site: UUID, now: datetime
 ) -> None:
-    """Take in a verdict as ``node`` of ``site`` wrote it; ``fields`` are all of its fields.
+    """Take in verdicts as ``node`` of ``site`` wrote them: all fields of each, by its key, in their order.
 
-    The first verdict of a video counts; later ones are kept beside it. Raises ``bad_op`` where it is not
-    complete, contradicts itself, or is of no video of that site.
+    The first verdict of a video counts; later ones are kept beside it. Raises ``bad_op`` where one is not
+    complete, contradicts itself, or is of no video of that site; then none is taken in.
     """
+    told = {key: _read(fields) for key, fields in records.items()}
+    videos = await uploads.known_videos(session, {each.video_id for each in told.values()})
+    for each in told.values():
+        if each.outcome != each.body.outcome:
+            raise QurbaniError("bad_op", f"the verdict says {each.outcome} outside and {each.body.outcome} inside")
+        if each.video_id not in videos:
+            raise QurbaniError("bad_op", "the verdict is of a video that nobody told of")
+        if videos[each.video_id].site_id != site:
+            raise QurbaniError("bad_op", "the verdict is of a video of another site")
+    checks = await _meet(session, set(videos))
+    await session.execute(insert(models.Verdict).on_conflict_do_nothing(), [
+        {
+            "id": key,
+            "video_id": each.video_id,
+            "node": node,
+            "outcome": each.outcome,
+            "body": msgspec.to_builtins(each.body),
+            "told": now,
+        }
+        for key, each in told.items()
+    ])
+    for key, each in told.items():
+        checks[each.video_id].verdict_id = checks[each.video_id].verdict_id or key
+    await session.flush()
+    for check in checks.values():
+        await _end(session, check, now)
+
+
+def _read(fields: Mapping[str, Any]) -> Told:
     try:
-        told = msgspec.convert(fields, Told)
+        return msgspec.convert(fields, Told)
     except msgspec.ValidationError as error:
         raise QurbaniError("bad_op", f"verdict: {error}") from error
-    if told.outcome != told.body.outcome:
-        raise QurbaniError("bad_op", f"the verdict says {told.outcome} outside and {told.body.outcome} inside")
-    await _expect_video_at(session, told.video_id, site)
-    check = await _meet(session, told.video_id)
-    values = {
-        "id": key,
-        "video_id": told.video_id,
-        "node": node,
-        "outcome": told.outcome,
-        "body": msgspec.to_builtins(told.body),
-        "told": now,
-    }
-    await session.execute(insert(models.Verdict).values(values).on_conflict_do_nothing())
-    check.verdict_id = check.verdict_id or key
-    await _end(session, check, now)
 
 
 async def want_comparison(session: AsyncSession, video_id: UUID, now: datetime) -> None:
@@ -61,7 +75,7 @@ async def want_comparison(session: AsyncSession, video_id: UUID, now: datetime) 
 
 async def compared(session: AsyncSession, video_id: UUID, found: Collection[Repeat] | None, now: datetime) -> None:
     """A video was looked up among all earlier ones, of which ``found`` show the same act; None: it could not be."""
-    check = await _meet(session, video_id)
+    check = (await _meet(session, {video_id}))[video_id]
     check.compared = check.compared or now
     check.comparable = found is not None
     await repeats.note(session, video_id, found or ())
@@ -90,19 +104,13 @@ async def heard(session: AsyncSession, video_id: UUID, names: Collection[str]) -
     ]
 
 
-async def _expect_video_at(session: AsyncSession, video_id: UUID, site: UUID) -> None:
-    try:
-        video = await uploads.video(session, video_id)
-    except QurbaniError as error:
-        raise QurbaniError("bad_op", "the verdict is of a video that nobody told of") from error
-    if video.site_id != site:
-        raise QurbaniError("bad_op", "the verdict is of a video of another site")
-
-
-async def _meet(session: AsyncSession, video_id: UUID) -> models.Check:
-    """The row at which verdict and copies meet, locked: whichever comes second sees the first."""
-    await session.execute(insert(models.Check).values(video_id=video_id).on_conflict_do_nothing())
-    return await session.get_one(models.Check, video_id, with_for_update=True, populate_existing=True)
+async def _meet(session: AsyncSession, video_ids: set[UUID]) -> dict[UUID, models.Check]:
+    """The rows at which verdict and copies meet, locked: whichever comes second sees the first."""
+    new = [{"video_id": id} for id in sorted(video_ids)]
+    await session.execute(insert(models.Check).on_conflict_do_nothing(), new)
+    mine = models.Check.video_id.in_(video_ids)
+    query = select(models.Check).where(mine).order_by(models.Check.video_id).with_for_update()
+    return {row.video_id: row for row in await session.scalars(query.execution_options(populate_existing=True))}
 
 
 async def _end(session: AsyncSession, check: models.Check, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,41 +27,53 @@ PAGE = 100
 # From the boxes
 
 
-async def apply_video(
-    session: AsyncSession, key: UUID, fields: Mapping[str, Any], *, node: UUID, site: UUID, now: datetime
+async def apply_videos(
+    session: AsyncSession, records: Mapping[UUID, Mapping[str, Any]], *, node: UUID, site: UUID, now: datetime
 ) -> None:
-    """Take in the record of a video as ``node`` of ``site`` wrote it; ``fields`` are all of its fields.
+    """Take in records of videos as ``node`` of ``site`` wrote them: all fields of each, by its key.
 
-    Its fields are written once, so the same record again changes nothing. Raises ``bad_op`` where it is not
-    complete or belongs to no sacrifice at that site.
+    Their fields are written once, so the same records again change nothing. Raises ``bad_op`` where one is not
+    complete or belongs to no sacrifice at that site; then none is taken in.
     """
+    told = {key: _read(records[key]) for key in sorted(records)}
+    sites = await executors.sacrifice_sites(session, {each.sacrifice_id for each in told.values()})
+    for each in told.values():
+        if each.sacrifice_id not in sites:
+            raise QurbaniError("bad_op", "the video is of a sacrifice that nobody told of")
+        if sites[each.sacrifice_id] != site:
+            raise QurbaniError("bad_op", "the video is of a sacrifice at another site")
+    blobs = await _meet(session, {each.blob_id for each in told.values()})
+    await session.execute(insert(models.Video).on_conflict_do_nothing(), [
+        {
+            "id": key,
+            "sacrifice_id": each.sacrifice_id,
+            "site_id": site,
+            "node": node,
+            "sha256": each.sha256,
+            "size": each.size,
+            "blob_id": each.blob_id,
+            "media_type": each.media_type,
+            "captured": each.captured,
+            "created": now,
+            "changed": now,
+        }
+        for key, each in told.items()
+    ])
+    for key, each in told.items():
+        if blobs[each.blob_id].arrived is not None:
+            await _arrive(session, await _locked(session, key), now)
+
+
+def _read(fields: Mapping[str, Any]) -> schemas.Told:
     try:
-        told = msgspec.convert(fields, schemas.Told)
+        return msgspec.convert(fields, schemas.Told)
     except msgspec.ValidationError as error:
         raise QurbaniError("bad_op", f"video: {error}") from error
-    sacrifice = await _sacrifice_at(session, told.sacrifice_id, site)
-    blob = await _meet(session, told.blob_id)
-    values = {
-        "id": key,
-        "sacrifice_id": sacrifice.id,
-        "site_id": site,
-        "node": node,
-        "sha256": told.sha256,
-        "size": told.size,
-        "blob_id": told.blob_id,
-        "media_type": told.media_type,
-        "captured": told.captured,
-        "created": now,
-        "changed": now,
-    }
-    await session.execute(insert(models.Video).values(values).on_conflict_do_nothing())
-    if blob.arrived is not None:
-        await _arrive(session, await _locked(session, key), now)
 
 
 async def blob_arrived(session: AsyncSession, blob_id: str, now: datetime) -> None:
     """The bytes of a sealed original are in the store, whole. Saying so again changes nothing."""
-    blob = await _meet(session, blob_id)
+    blob = (await _meet(session, {blob_id}))[blob_id]
     blob.arrived = blob.arrived or now
     query = select(models.Video).where(models.Video.blob_id == blob_id).order_by(models.Video.id).with_for_update()
     for video in await session.scalars(query):
@@ -74,20 +86,11 @@ async def has_arrived(session: AsyncSession, blob_id: str) -> bool:
     return await session.scalar(query) is not None
 
 
-async def _sacrifice_at(session: AsyncSession, sacrifice_id: UUID, site: UUID) -> executors.Sacrifice:
-    try:
-        sacrifice = await executors.sacrifice(session, sacrifice_id)
-    except QurbaniError as error:
-        raise QurbaniError("bad_op", "the video is of a sacrifice that nobody told of") from error
-    if sacrifice.site_id != site:
-        raise QurbaniError("bad_op", "the video is of a sacrifice at another site")
-    return sacrifice
-
-
-async def _meet(session: AsyncSession, blob_id: str) -> models.Blob:
-    """The row at which record and bytes of a video meet, locked: whichever comes second sees the first."""
-    await session.execute(insert(models.Blob).values(id=blob_id).on_conflict_do_nothing())
-    return await session.get_one(models.Blob, blob_id, with_for_update=True, populate_existing=True)
+async def _meet(session: AsyncSession, blob_ids: set[str]) -> dict[str, models.Blob]:
+    """The rows at which record and bytes of a video meet, locked: whichever comes second sees the first."""
+    await session.execute(insert(models.Blob).on_conflict_do_nothing(), [{"id": id} for id in sorted(blob_ids)])
+    query = select(models.Blob).where(models.Blob.id.in_(blob_ids)).order_by(models.Blob.id).with_for_update()
+    return {row.id: row for row in await session.scalars(query.execution_options(populate_existing=True))}
 
 
 async def _arrive(session: AsyncSession, video: models.Video, now: datetime) -> None:
@@ -110,6 +113,12 @@ async def want_copies(session: AsyncSession, video_id: UUID, now: datetime) -> N
 async def video(session: AsyncSession, video_id: UUID) -> schemas.Video:
     """Raises ``not_found``."""
     return _video(await _get(session, video_id))
+
+
+async def known_videos(session: AsyncSession, video_ids: Collection[UUID]) -> dict[UUID, schemas.Video]:
+    """Those of these videos that are known."""
+    rows = await session.scalars(select(models.Video).where(models.Video.id.in_(video_ids)))
+    return {row.id: _video(row) for row in rows}
 
 
 async def videos(session: AsyncSession, state: str | None = None) -> list[schemas.Video]:

@@ -320,7 +320,7 @@ class CoreHub(BlobServer):
         for claim in merge.claims(op):
             held = claim.entity, claim.key
             books.sites.setdefault(held, site)
-            self._keep(books, held, merge.merge_claim(books.records.get(held, {}), claim, stamp))
+            self._keep(books, held, merge.take(books.records.get(held, {}), claim, stamp))
         return None
 
     def _keep(self, books: Books, name: Name, merged: merge.Merged) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from sqlalchemy import event
 
 from cloud.apply import service
 from shared.crypto import SigningKey
@@ -194,10 +195,10 @@ def test_a_box_writes_no_record_of_another_site(hub: CloudHub, box: Box) -> None
 def broken(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A hub with a bug in it."""
 
-    async def stumble(session: Any, key: UUID, fields: dict[str, Any], **_: Any) -> None:
-        if fields.get("note") == "stone":
+    async def stumble(session: Any, records: dict[UUID, dict[str, Any]], **_: Any) -> None:
+        if any(fields.get("note") == "stone" for fields in records.values()):
             raise ZeroDivisionError("a bug of ours")
-        await real(session, key, fields, **_)
+        await real(session, records, **_)
 
     real = service.APPLY["sacrifice"]
     monkeypatch.setitem(service.APPLY, "sacrifice", stumble)
@@ -223,6 +224,33 @@ def test_a_bug_of_ours_parks_the_op_that_meets_it_until_it_is_mended(
     assert hub.run(retry) >= 1
     assert parked(box) == []
     assert state(box, stone) == ["opened"]
+
+
+def test_one_op_at_fault_costs_its_neighbours_nothing(hub: CloudHub, box: Box) -> None:
+    keys = [uuid4() for _ in range(60)]
+    for n, key in enumerate(keys, 1):
+        # The 20th has nothing that the hub could make a sacrifice of, the 41st a field that there is not.
+        patch = {"note": "no more than this"} if n == 20 else box.opening(**{"nonsense": 1} if n == 41 else {})
+        box.write("sacrifice", key, patch)
+    box.sync()
+    assert parked(box) == [(20, "bad_op"), (41, "bad_op")]
+    found = hub.sql("SELECT id FROM executors.sacrifices WHERE node = :node", node=box.node)
+    assert set(found) == {key for n, key in enumerate(keys, 1) if n not in (20, 41)}
+
+
+def test_a_large_batch_takes_no_more_statements_than_a_small_one(hub: CloudHub, box: Box) -> None:
+    def statements(count: int) -> int:
+        for _ in range(count):
+            box.write("sacrifice", uuid4(), box.opening())
+        asked: list[str] = []
+        engine = hub.platform.database.engine.sync_engine
+        event.listen(engine, "before_cursor_execute", count_one := lambda *told: asked.append(told[2]))
+        box.sync()
+        event.remove(engine, "before_cursor_execute", count_one)
+        return len(asked)
+
+    statements(1)  # the first one also opens the session
+    assert statements(80) < statements(2) + 10  # whatever the hub does beside
 
 
 def cases(hub: CloudHub, key: UUID) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def test_record_and_bytes(hub: CloudHub, film: Filmed, run: int) -> None:
     node, site = film.box.node, film.box.site
     together(
         hub,
-        lambda session: uploads.apply_video(session, film.video, fields, node=node, site=site, now=now),
+        lambda session: uploads.apply_videos(session, {film.video: fields}, node=node, site=site, now=now),
         lambda session: uploads.blob_arrived(session, blob_id, now),
         lambda session: uploads.blob_arrived(session, blob_id, now),
     )
@@ -54,7 +54,7 @@ def test_record_and_bytes(hub: CloudHub, film: Filmed, run: int) -> None:
 
 
 @pytest.mark.parametrize("run", range(5))
-def test_verdict_and_copies(hub: CloudHub, film: Filmed, run: int) -> None:
+def test_verdict_and_comparison(hub: CloudHub, film: Filmed, run: int) -> None:
     film.video, now = new_id(), hub.platform.clock.now()
     film.tell(blob_id=hashlib.sha256(film.video.bytes).hexdigest())
     body = {"outcome": "review", "code": "1"}
@@ -62,9 +62,9 @@ def test_verdict_and_copies(hub: CloudHub, film: Filmed, run: int) -> None:
     node, site = film.box.node, film.box.site
     together(
         hub,
-        lambda session: processing.apply_verdict(session, new_id(), fields, node=node, site=site, now=now),
-        lambda session: processing.copied(session, film.video, now),
-        lambda session: processing.copied(session, film.video, now),
+        lambda session: processing.apply_verdicts(session, {new_id(): fields}, node=node, site=site, now=now),
+        lambda session: processing.compared(session, film.video, (), now),
+        lambda session: processing.compared(session, film.video, (), now),
     )
     assert film.events("video.processed-final") == 1
 
