@@ -17,6 +17,7 @@ from commands.moving import moving
 from edge import doctor as checks
 from edge import main
 from edge.disk import Disk
+from edge.place import PLACES
 from edge.settings import Settings
 from edge.status import Status, read
 from edge.supervisor import is_locked
@@ -144,6 +145,7 @@ def _screen(now: Status, is_running: bool) -> Table:
         "videos to check": f"{now.queue.waiting} (given up: {now.queue.parked})",
         "hub": f"{sync.hub or 'none'}, last contact {contact}" + (f": {sync.error}" if sync.error else ""),
         "unsent records": f"{sync.unsent_ops}{oldest} (not understood by the hub: {sync.parked_ops})",
+        "videos": ", ".join(f"{sync.places[place]} {place.replace('_', ' ')}" for place in PLACES),
         "unsent videos": f"{sync.unsent_videos}, {_size(sync.unsent_video_bytes)}",
         "disk": f"{_size(now.disk.free_bytes)} free, of which {_size(now.disk.reserve_bytes)} are not for videos: "
                 f"{now.disk.captures_left} captures left (sent and gone from here: {now.disk.pruned_videos})",

@@ -10,6 +10,7 @@ import msgspec
 
 from edge.auth import Executor
 from edge.db import Database, Tx, one
+from edge.place import PLACE, VIDEOS, Place
 from shared.domain.order import CAPACITY
 from shared.domain.verdict import Claim, Outcome, Verdict, hint
 from shared.errors import QurbaniError
@@ -27,8 +28,8 @@ class ShareView(msgspec.Struct, frozen=True):
 class AnimalView(msgspec.Struct, frozen=True):
     """An animal and its shares. ``state`` is that of its sacrifice, or ``waiting``.
 
-    ``outcome`` is that of its best video: ``authentic`` if any is, else of the newest that was judged. ``unsent`` is
-    how many of its ``videos`` the hub has not got yet.
+    ``outcome`` is that of its best video: ``authentic`` if any is, else of the newest that was judged; ``place`` is how
+    far that video has come. ``unsent`` is how many of its ``videos`` the hub has not got yet.
     """
 
     id: UUID
@@ -40,6 +41,7 @@ class AnimalView(msgspec.Struct, frozen=True):
     sacrifice_id: UUID | None
     shares: list[ShareView]
     outcome: Outcome | None = None
+    place: Place | None = None
     videos: int = 0
     unsent: int = 0
 
@@ -54,7 +56,7 @@ class ReasonView(msgspec.Struct, frozen=True):
 
 
 class VideoView(msgspec.Struct, frozen=True):
-    """A video that has arrived whole. ``outcome`` is None as long as it is being checked."""
+    """A video that has arrived whole. ``outcome`` is None as long as it is being checked, ``place`` how far it is."""
 
     id: UUID
     sha256: str
@@ -63,7 +65,7 @@ class VideoView(msgspec.Struct, frozen=True):
     captured: dict[str, Any]
     outcome: Outcome | None
     reasons: list[ReasonView]
-    is_sent: bool
+    place: Place
 
 
 class SacrificeView(msgspec.Struct, frozen=True):
@@ -83,6 +85,13 @@ class Names(msgspec.Struct, frozen=True):
     claims: list[Claim]
     cohort: list[Claim]
     spoken: list[str]
+
+
+_BEST = f"""
+    SELECT video.sacrifice_id, verdict.outcome, {PLACE} AS place, row_number() OVER (
+        PARTITION BY video.sacrifice_id ORDER BY verdict.outcome = 'authentic' DESC, video.rowid DESC) AS nth
+    FROM {VIDEOS} JOIN verdict ON verdict.video_id = video.id"""  # noqa: S608 - constants
+"""The videos that were judged; the best one of each sacrifice is the first."""
 
 
 class Site:
@@ -118,11 +127,10 @@ class Site:
                     (SELECT count(*) FROM video WHERE video.sacrifice_id = sacrifice.id) AS videos,
                     (SELECT count(*) FROM video JOIN blob ON blob.id = video.blob_id
                      WHERE video.sacrifice_id = sacrifice.id AND NOT blob.sent) AS unsent,
-                    (SELECT verdict.outcome FROM video JOIN verdict ON verdict.video_id = video.id
-                     WHERE video.sacrifice_id = sacrifice.id
-                     ORDER BY verdict.outcome = 'authentic' DESC, video.rowid DESC LIMIT 1) AS outcome
+                    best.outcome, best.place
                 FROM animal LEFT JOIN sacrifice ON sacrifice.animal_id = animal.id
-                {where} ORDER BY animal.pen, animal.tag, animal.id""",  # noqa: S608 - one of two constants
+                LEFT JOIN ({_BEST}) AS best ON best.sacrifice_id = sacrifice.id AND best.nth = 1
+                {where} ORDER BY animal.pen, animal.tag, animal.id""",  # noqa: S608 - constants
                 given,
             )
             return [
@@ -142,9 +150,9 @@ class Site:
             if row is None:
                 raise QurbaniError("not_found", "no such sacrifice")
             videos = tx.query(
-                """SELECT video.*, blob.sent, verdict.body FROM video JOIN blob ON blob.id = video.blob_id
-                   LEFT JOIN verdict ON verdict.video_id = video.id
-                   WHERE video.sacrifice_id = ? ORDER BY video.rowid""",
+                f"""SELECT video.*, {PLACE} AS place, verdict.body FROM {VIDEOS}
+                    LEFT JOIN verdict ON verdict.video_id = video.id
+                    WHERE video.sacrifice_id = ? ORDER BY video.rowid""",  # noqa: S608 - two constants
                 [str(id)],
             )
             opened = json.loads(row["opened"])
@@ -200,5 +208,5 @@ def _video(row: dict[str, Any], language: str) -> VideoView:
         captured=json.loads(row["captured"]),
         outcome=verdict.outcome if verdict else None,
         reasons=[ReasonView(reason.code, hint(reason, language), reason.about, reason.instead) for reason in reasons],
-        is_sent=bool(row["sent"]),
+        place=row["place"],
     )

@@ -9,6 +9,7 @@ import msgspec
 
 from edge.db import Database, Tx, one
 from edge.disk import Disk
+from edge.place import PLACE, PLACES, VIDEOS, Place
 from edge.room import captures_left
 from shared.clock import Clock
 
@@ -28,7 +29,8 @@ class SyncStatus(msgspec.Struct, frozen=True):
     """``unsent_ops`` have not been acknowledged; ``oldest_unsent_s`` is the age of the oldest of them.
 
     ``last_contact_s`` is how long ago the hub last answered (None: never), ``error`` why the last attempt
-    failed (None: it did not). ``parked_ops`` are those that the hub keeps but could not apply.
+    failed (None: it did not). ``parked_ops`` are those that the hub keeps but could not apply. ``places`` counts
+    the videos by how far they have come.
     """
 
     hub: str | None
@@ -39,6 +41,7 @@ class SyncStatus(msgspec.Struct, frozen=True):
     parked_ops: int
     unsent_videos: int
     unsent_video_bytes: int
+    places: dict[Place, int]
 
 
 class DiskStatus(msgspec.Struct, frozen=True):
@@ -62,6 +65,9 @@ class Status(msgspec.Struct, frozen=True):
     models: list[str]
 
 
+_PLACES = f"SELECT {PLACE} AS place, count(*) FROM {VIDEOS} GROUP BY place"  # noqa: S608 - constants
+
+
 def read(db: Database, disk: Disk, models: Store, clock: Clock) -> Status:
     now_ms = clock.read().wall_ms
 
@@ -83,6 +89,7 @@ def read(db: Database, disk: Disk, models: Store, clock: Clock) -> Status:
             parked_ops=tx.table("op").count_where("parked IS NOT NULL"),
             unsent_videos=videos["count"],
             unsent_video_bytes=videos["bytes"],
+            places={**dict.fromkeys(PLACES, 0), **dict(tx.execute(_PLACES).fetchall())},
         )
         job = tx.table("job")
         queue = QueueStatus(job.count_where("state = 'open'"), job.count_where("state = 'parked'"))

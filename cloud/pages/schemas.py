@@ -20,12 +20,16 @@ class SignIn(msgspec.Struct, frozen=True):
 
 
 class Film(msgspec.Struct, frozen=True):
-    """A video that may be shown, its size in pixels, and which of the order's names are heard in it."""
+    """A video that may be shown, its size in pixels, and which of the order's names are heard in it.
+
+    ``seen`` is when the donor first opened it.
+    """
 
     id: UUID
     width: int | None
     height: int | None
     heard: list[HeardName]
+    seen: datetime | None
 
 
 class Animal(msgspec.Struct, frozen=True):

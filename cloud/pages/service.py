@@ -65,4 +65,5 @@ async def _animal(session: AsyncSession, found: donors.Order, animal: executors.
 
 async def _film(session: AsyncSession, video_id: UUID, donor_id: UUID, names: list[str]) -> Film:
     copy = await uploads.watchable(session, video_id, "compressed", donor_id)
-    return Film(video_id, copy.width, copy.height, await processing.heard(session, video_id, names))
+    seen = await uploads.seen_by(session, video_id, donor_id)
+    return Film(video_id, copy.width, copy.height, await processing.heard(session, video_id, names), seen)

@@ -67,3 +67,13 @@ class Copy(Base):
     width: Mapped[int | None]
     height: Mapped[int | None]
     created: Mapped[datetime]
+
+
+class View(Base):
+    """When a donor first opened a video that a share of theirs is in."""
+
+    __tablename__ = "views"
+
+    video_id: Mapped[UUID] = mapped_column(ForeignKey(Video.id), primary_key=True)
+    donor_id: Mapped[UUID] = mapped_column(primary_key=True)
+    first: Mapped[datetime]

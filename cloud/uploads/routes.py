@@ -32,14 +32,20 @@ async def videos(session: given.Session, in_state: State = None) -> list[Video]:
        roles=("donor", "admin", "auditor"), audited="always")
 async def watch(
     video_id: FromPath[UUID], variant: FromPath[Variant], request: Request[Any, Any, Any],
-    platform: given.Platform, session: given.Session, who: given.Who,
+    platform: given.Platform, session: given.Session, who: given.Who, now: given.Now,
 ) -> Response[Any]:
-    """A file of a video, or the part of it that ``Range`` asks for. Someone else's is as if it were not there."""
-    copy = await service.watchable(session, video_id, variant, donor_id=who.id if who.role == "donor" else None)
+    """A file of a video, or the part of it that ``Range`` asks for. Someone else's is as if it were not there.
+
+    A page shows the poster by itself. The film is asked for by whoever plays it, and only then it counts as seen.
+    """
+    donor_id = who.id if who.role == "donor" else None
+    copy = await service.watchable(session, video_id, variant, donor_id)
     answer = ranges.answer(request.headers, f'"{copy.sha256}"', copy.size)
     headers = {**answer.headers, "Cache-Control": "private, no-store"}
     if request.method == "HEAD" or answer.status == 304:
         return Response(b"", status_code=answer.status, headers=headers, media_type=copy.media_type)
+    if donor_id and variant == "compressed":
+        await service.opened(session, video_id, donor_id, now)
     blob = await asyncio.to_thread(open_store(platform.settings).open, copy.blob_id)
     plain = await asyncio.to_thread(_pieces, platform, blob, answer.start, answer.stop)
     return Stream(_sent(blob, plain), status_code=answer.status, headers=headers, media_type=copy.media_type)

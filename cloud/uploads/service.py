@@ -8,13 +8,14 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import service as executors
 from cloud.platform import jobs, outbox
 from cloud.uploads import models, schemas
+from shared.clock import to_ms
 from shared.domain.sacrifice import VIDEO
 from shared.errors import QurbaniError
 from shared.events import NotificationWanted, VideoArrived, VideoPreprocessed, VideoProcessed
@@ -170,11 +171,11 @@ async def processed(session: AsyncSession, result: VideoProcessed, now: datetime
     row = await _locked(session, result.video_id)
     _move(row, "processed", now)
     row.outcome = result.outcome
-    if result.outcome != "authentic":
-        return
-    for order in await executors.verify(session, result.sacrifice_id, now):
-        wanted = NotificationWanted(new_id(), order.donor_id, order.id, "order_verified", {})
-        await outbox.publish(session, "notification.send", wanted, subject=order.donor_id, now=now)
+    if result.outcome == "authentic":
+        for order in await executors.verify(session, result.sacrifice_id, now):
+            wanted = NotificationWanted(new_id(), order.donor_id, order.id, "order_verified", {})
+            await outbox.publish(session, "notification.send", wanted, subject=order.donor_id, now=now)
+    await _tell(session, row)  # at last, as it holds up whatever else the site is told
 
 
 # Watching
@@ -191,6 +192,34 @@ async def watchable(session: AsyncSession, video_id: UUID, variant: str, donor_i
     if copy is None or (donor_id is not None and not await _is_for_donor(session, row, variant, donor_id)):
         raise QurbaniError("not_found", "there is no such video")
     return _copy(copy)
+
+
+async def opened(session: AsyncSession, video_id: UUID, donor_id: UUID, now: datetime) -> None:
+    """A donor opens a video that they may watch: this is what lets its site say that it was seen."""
+    view = insert(models.View).values(video_id=video_id, donor_id=donor_id, first=now).on_conflict_do_nothing()
+    if (await session.execute(view.returning(models.View.first))).first() is not None:
+        row = await _locked(session, video_id)
+        if await _seen(session, video_id) == now:
+            await _tell(session, row)
+
+
+async def seen_by(session: AsyncSession, video_id: UUID, donor_id: UUID) -> datetime | None:
+    """When a donor first opened a video."""
+    view = await session.get(models.View, (video_id, donor_id))
+    return view and view.first
+
+
+async def _tell(session: AsyncSession, row: models.Video) -> None:
+    """Tell the site what has become of its video, and nothing of who watched it."""
+    seen = await _seen(session, row.id)
+    fields = {"outcome": row.outcome, **({"seen_ms": to_ms(seen)} if seen else {})}
+    await executors.feed_tell(session, row.site_id, [("film", row.id, fields)])
+
+
+async def _seen(session: AsyncSession, video_id: UUID) -> datetime | None:
+    query = select(func.min(models.View.first)).where(models.View.video_id == video_id)
+    found: datetime | None = await session.scalar(query)
+    return found
 
 
 async def authentic_video(session: AsyncSession, sacrifice_ids: Iterable[UUID]) -> schemas.Video | None:

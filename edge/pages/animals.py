@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from edge.auth import Executor
+from edge.place import Place
 from edge.site import AnimalView, ShareView
 
 Phase = str
@@ -20,7 +21,10 @@ _JUDGED = {"authentic": "done", "rejected": "again", "review": "review"}
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """``by`` is the name of whoever else stands before it, ``find`` what a search looks in."""
+    """``by`` is the name of whoever else stands before it, ``find`` what a search looks in.
+
+    ``place`` is how far its best video has come.
+    """
 
     id: UUID
     tag: str
@@ -30,6 +34,7 @@ class Listed(msgspec.Struct, frozen=True):
     phase: Phase
     by: str
     find: str
+    place: Place | None
 
 
 def by_pen(
@@ -52,6 +57,7 @@ def _listed(animal: AnimalView, holder: UUID | None, names: Mapping[UUID, str], 
         phase=phase(animal, is_taken=bool(by)),
         by=by,
         find=" ".join([animal.tag or "", *shares]).casefold(),
+        place=animal.place,
     )
 
 

@@ -68,6 +68,10 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "spellings": "cloud_only",
     },
     "executor": {"name": "cloud_only", "pin_hash": "cloud_only", "language": "cloud_only"},
+    "film": {  # what became of a video, under its id
+        "outcome": "cloud_only",  # of the hub's own check; absent as long as it has not ended
+        "seen_ms": "cloud_only",  # when a donor whose share is in it first opened it; nobody says which
+    },
     "receipt": {  # see sync.receipts
         "blob_id": "cloud_only",
         "size": "cloud_only",

@@ -55,7 +55,7 @@ def test_three_taps_from_the_list_to_the_verdict(site: Site, page: Tab) -> None:
     assert page.run(KEPT)[0] == 0, "what the box has must not stay on the tablet"
 
     (video,) = site.videos(animal)
-    until(lambda: site.videos(animal)[0]["is_sent"])
+    until(lambda: site.videos(animal)[0]["place"] == "in_cloud")
     assert played(site, video) >= 1
     page.click(".next")
     page.settle(lambda: page.run(f"document.getElementById('a-{animal}')?.closest('li').dataset.phase") == "again")

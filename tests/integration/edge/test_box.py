@@ -76,7 +76,7 @@ def test_a_recording_from_the_tablet_to_the_hub(yard: Yard) -> None:
 
     blob_id = yard.box.rows(f"SELECT blob_id FROM video WHERE id = '{video}'")[0]["blob_id"]
     until(lambda: blob_id in hub.arrived and ("sacrifice", sacrifice) in hub.records)
-    until(lambda: tablet.sacrifice(sacrifice)["videos"][0]["is_sent"])
+    until(lambda: tablet.sacrifice(sacrifice)["videos"][0]["place"] == "in_cloud")
     assert hub.records["sacrifice", sacrifice]["animal_id"].value == str(animal)
     assert hub.records["video", video]["sha256"].value == judged["sha256"]
     unsealed = SealedReader(io.BytesIO(hub.uploads[blob_id]), UnsealKey(b"h" * 32))

@@ -51,7 +51,7 @@ def test_events_come_once_and_in_order_over_interruptions(tmp_path: Path) -> Non
         # While nobody listens, and the box dies and comes back:
         tablet.upload(sacrifice, new_id(), b"some video" * 100)
         tablet.verdicts(sacrifice)
-        until(lambda: tablet.sacrifice(sacrifice)["videos"][0]["is_sent"])
+        until(lambda: tablet.sacrifice(sacrifice)["videos"][0]["place"] == "in_cloud")
         box.kill()
         box.start()
         with following(box, tablet, after=cursor) as socket:

@@ -36,7 +36,7 @@ def test_practice_never_mixes_with_the_work(tmp_path: Path) -> None:
         real = tablet.open_sacrifice(animal)
         tablet.upload(real, new_id(), b"some video" * 200)
         tablet.verdicts(real)
-        until(lambda: tablet.sacrifice(real)["videos"][0]["is_sent"])
+        until(lambda: tablet.sacrifice(real)["videos"][0]["place"] == "in_cloud")
         assert {key for entity, key in hub.records if entity == "sacrifice"} == {real}
         assert len(hub.arrived) == 1
         assert [each["id"] for each in tablet.ask("GET", "/api/v1/animals").json()] == [str(animal)]

@@ -12,6 +12,7 @@ from edge.capture import Capture, Video
 from edge.db import Database
 from edge.node import Keys, Node
 from edge.outbox import Outbox
+from edge.site import Site
 from shared.clock import ManualClock
 from shared.crypto import SigningKey
 from shared.ids import new_id
@@ -51,6 +52,29 @@ def test_a_receipt_of_the_hub_confirms_a_file(db: Database, capture: Capture, ou
     assert confirmed(db) == {"sent": 1, "confirmed_ms": None}, "sent is not confirmed"
     capture.apply_feed([Change(10, "receipt", receipts.key(BLOB), receipt())], 10)
     assert confirmed(db) == {"sent": 1, "confirmed_ms": 1_780_000_000_000}
+
+
+def test_a_video_is_said_to_be_no_further_than_the_hub_has_signed_for(
+    db: Database, capture: Capture, outbox: Outbox
+) -> None:
+    site, video = Site(db), UUID(db.rows("SELECT id FROM video")[0]["id"])
+
+    def place() -> str:
+        (kept,) = site.sacrifice(UUID(db.rows("SELECT id FROM sacrifice")[0]["id"]), "").videos
+        return kept.place
+
+    assert place() == "on_box"
+    db.write(lambda tx: tx.execute("UPDATE blob SET stick_ms = 5"))
+    assert place() == "on_stick"
+    outbox.sent(BLOB)
+    capture.apply_feed([Change(9, "film", video, {"outcome": "authentic", "seen_ms": 7})], 9)
+    assert place() == "on_stick", "there is no receipt"
+    capture.apply_feed([Change(10, "receipt", receipts.key(BLOB), receipt())], 10)
+    assert place() == "seen"
+    capture.apply_feed([Change(11, "film", video, {"outcome": "authentic"})], 11)
+    assert place() == "verified"
+    capture.apply_feed([Change(12, "film", video, {"outcome": "review"})], 12)
+    assert place() == "in_cloud"
 
 
 @pytest.mark.parametrize("forged", [

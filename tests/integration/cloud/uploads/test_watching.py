@@ -112,3 +112,37 @@ def test_what_is_not_authentic_is_for_the_staff(busy_hub: CloudHub, outcome: str
     assert busy_hub.admin.http.get(film.url()).status_code == 200
     assert film.order_state() == "sacrificed"
     assert film.hub.admin.get(f"/api/v1/notifications?order_id={film.order_id}") == []
+
+
+def film_record(film: Filmed) -> dict[str, object]:
+    """What the site's boxes are told of the video."""
+    film.box.sync()
+    return dict(film.box.told("film").get(film.video, {}))
+
+
+def test_a_site_hears_that_its_video_was_verified_and_seen_but_not_by_whom(busy_hub: CloudHub) -> None:
+    film = Filmed(busy_hub, "Ahmed Benali")
+    film.tell()
+    film.send()
+    assert film_record(film) == {}, "nothing is said before it is so"
+    film.judge()
+    wait_for("the order to be verified", lambda: film.order_state() == "verified")
+    assert film_record(film) == {"outcome": "authentic"}
+    busy_hub.admin.http.get(film.url())
+    film.donor.http.get(film.url("poster"))
+    film.donor.http.head(film.url())
+    assert film_record(film) == {"outcome": "authentic"}, "a page that shows the poster is no watching"
+    assert film.donor.http.get(film.url(), headers={"range": "bytes=0-"}).status_code == 206
+    told = film_record(film)
+    assert (told.keys(), told["outcome"]) == ({"outcome", "seen_ms"}, "authentic")
+    film.donor.http.get(film.url())
+    assert film_record(film) == told, "the first time counts"
+
+
+def test_what_is_not_authentic_is_told_as_that(busy_hub: CloudHub) -> None:
+    film = Filmed(busy_hub, "Ahmed Benali")
+    film.tell()
+    film.send()
+    film.judge("review")
+    wait_for("the check to end", lambda: film.state() == "processed")
+    assert film_record(film) == {"outcome": "review"}
