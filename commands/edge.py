@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.moving import moving
+from edge import address, main
 from edge import doctor as checks
-from edge import main
 from edge.disk import Disk
 from edge.place import PLACES
 from edge.settings import Settings
@@ -62,10 +62,11 @@ def status(as_json: AsJson = False) -> None:
     now = read(db, disk, Store.from_environ(os.environ), SystemClock())
     db.close()
     is_running = is_locked(found.run / "lock")
+    where = address.read(found) if is_running else None
     if as_json:
-        typer.echo(msgspec.json.encode({"running": is_running, **msgspec.to_builtins(now)}))
+        typer.echo(msgspec.json.encode({"running": is_running, "address": where, **msgspec.to_builtins(now)}))
     else:
-        Console().print(_screen(now, is_running))
+        Console().print(_screen(now, is_running, where))
 
 
 @app.command()
@@ -135,13 +136,15 @@ def load() -> Settings:
     return settings.load(Settings, os.environ)
 
 
-def _screen(now: Status, is_running: bool) -> Table:
+def _screen(now: Status, is_running: bool, where: address.Address | None) -> Table:
     sync = now.sync
     contact = "never" if sync.last_contact_s is None else f"{_age(sync.last_contact_s)} ago"
     oldest = "" if sync.oldest_unsent_s is None else f", the oldest {_age(sync.oldest_unsent_s)} old"
     rows = {
         "box": f"{now.node or 'not enrolled'}, {'running' if is_running else 'stopped'}",
         "site": now.site or "not known yet",
+        "tablets": where.url if where else "nowhere",
+        **({"new tablets": where.door, "fingerprint": where.fingerprint} if where and where.door else {}),
         "videos to check": f"{now.queue.waiting} (given up: {now.queue.parked})",
         "hub": f"{sync.hub or 'none'}, last contact {contact}" + (f": {sync.error}" if sync.error else ""),
         "unsent records": f"{sync.unsent_ops}{oldest} (not understood by the hub: {sync.parked_ops})",

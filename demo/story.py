@@ -168,10 +168,11 @@ class Story:
         self._say("A box opens at the site")
         self.link = self._cast.enter_context(Proxy("127.0.0.1", self._hub_port))
         hub = f"http://127.0.0.1:{self.link.port}"
-        port = self._cast.enter_context(Port()).number
+        data = self._folder / "box"
         environ = {
-            "QURBANI_DATA": str(self._folder / "box"),
-            "QURBANI_EDGE_PORT": str(port),
+            "QURBANI_DATA": str(data),
+            "QURBANI_EDGE_PORT": "0",
+            "QURBANI_EDGE_DOOR_PORT": "0",
             "QURBANI_ENGINE": "whisper",
             "QURBANI_SYNC_INTERVAL_S": "2",
             "QURBANI_SYNC_RETRY_MAX_S": "3",
@@ -185,14 +186,17 @@ class Story:
         code = self.admin.enrolment_code(self.site)
         command("edge", "enrol", "--hub", hub, "--code", code, "--name", "box-1", environ=environ)
         self.box = self._cast.enter_context(Process("edge", "serve", environ=environ, log=self._folder / "box.log"))
-        url = f"http://127.0.0.1:{port}"
-        self.box.wait_for("the box", lambda: httpx.get(f"{url}/health/live").is_success)
-        self.tablet = self._closing(Tablet(url))
+        told = data / "run" / "api.json"
+        self.box.wait_for("the box", told.exists)
+        where = msgspec.json.decode(told.read_bytes())
+        self.tablet = self._closing(Tablet(where["url"], Path(where["authority"])))
+        self.box.wait_for("its API", lambda: self.tablet.http.get("/health/live").is_success)
         self.tablet.sign_in(EXECUTOR, self.pin)
         animals = wait_for("the site's animals", lambda: len(self.tablet.animals()) == 3 and self.tablet.animals())
         names = [share["name"] for animal in animals for share in animal["shares"]]
         self._check("the tablet lists the site's animals with their names", ", ".join([SAID] * 3), ", ".join(names))
-        self.access.append(Access("box", url, EXECUTOR, self.pin))
+        self.access.append(Access("box", where["url"], EXECUTOR, self.pin))
+        self.access.append(Access("tablets", where["door"], "how they come to trust the box"))
 
     def record_while_offline(self) -> None:
         self._say("The link is cut; three sacrifices are recorded")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import ssl
 import time
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from shared.tus.client import FileSource, Pace, full_jitter, send_upload, upload
 class Tablet:
     """Talks to the box at ``url``. Every call is safe to repeat: the tablet makes the ids."""
 
-    def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, timeout=30)
+    def __init__(self, url: str, authority: Path) -> None:
+        """``authority`` is the certificate of the box, which the tablet trusts, and no other."""
+        self.http = httpx.Client(base_url=url, timeout=30, verify=ssl.create_default_context(cafile=authority))
 
     def sign_in(self, name: str, pin: str) -> None:
         """As the executor called ``name``, once the box knows that name."""

@@ -1,4 +1,4 @@
-"""One process of the box: ``python -m edge api FD``, ``worker`` or ``agent``. The supervisor starts them."""
+"""One process of the box: ``python -m edge api FD [FD]``, ``worker`` or ``agent``. The supervisor starts them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(name: str, *arguments: str) -> None:
     log.to_stderr()
     found = settings.load(Settings, os.environ)
     if name == "api":
-        main.api(found, socket.socket(fileno=int(arguments[0])))
+        main.api(found, *(socket.socket(fileno=int(number)) for number in arguments))
     else:
         {"worker": main.work, "agent": main.sync}[name](found)
 

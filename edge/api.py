@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -42,6 +42,7 @@ TIDY_S = 20.0
 _log = structlog.get_logger(__name__)
 
 AnyRequest = Request[Any, Any, Any]
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
 class SignIn(msgspec.Struct, frozen=True):
@@ -71,6 +72,13 @@ class OpenSacrifice(msgspec.Struct, frozen=True):
     id: UUID
     animal_id: UUID
     claim: int | None = None
+
+
+class Chore(msgspec.Struct, frozen=True):
+    """What is done now and then, so often."""
+
+    seconds: float
+    do: Callable[[], Awaitable[object]]
 
 
 class Alive(msgspec.Struct, frozen=True):
@@ -150,11 +158,11 @@ def sacrifice(sacrifice_id: FromPath[UUID], executor: Executor, site: Site) -> S
 
 def make_app(
     yards: Sequence[Yard], auth: Auth, bell: Bell, watch: Watch, preflights: Preflights,
-    read_status: Callable[[], Status], tidy: Callable[[], Awaitable[None]],
+    read_status: Callable[[], Status], chores: Sequence[Chore], beside: Sequence[Lifespan] = (),
 ) -> ASGIApp:
     """The whole application, with security headers around every answer.
 
-    The first yard is the site's own. ``tidy`` is called now and then, to make room on the disk.
+    The first yard is the site's own. What is ``beside`` it lives as long as it does.
     """
 
     def principal(request: AnyRequest) -> str:
@@ -168,12 +176,12 @@ def make_app(
     async def receiving(app: Litestar) -> AsyncIterator[None]:
         for yard in yards:
             await yard.uploads.recover()
-        chores = [asyncio.create_task(chore) for chore in (_every(SWEEP_S, sweep), _every(TIDY_S, tidy))]
+        doing = [asyncio.create_task(_again_and_again(chore)) for chore in (Chore(SWEEP_S, sweep), *chores)]
         with watch.running():
             yield
-        for chore in chores:
-            chore.cancel()
-        await asyncio.wait(chores)
+        for each in doing:
+            each.cancel()
+        await asyncio.wait(doing)
         for yard in yards:
             yard.uploads.close()
 
@@ -190,20 +198,20 @@ def make_app(
         [live, status, executors, sign_in, *ENTRANCE, *map(doors, yards), assets.router()],
         dependencies={**given, "executor": Provide(signed_in, sync_to_thread=True)},
         exception_handlers={**PROBLEM_HANDLERS, NotFoundException: missing},
-        lifespan=[receiving],
+        lifespan=[receiving, *beside],
         openapi_config=None,
         logging_config=None,
-    ))  # fmt: skip
+    ), hsts=False)  # fmt: skip
 
 
 def _given(part: object) -> Provide:
     return Provide(lambda: part, sync_to_thread=False)
 
 
-async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+async def _again_and_again(chore: Chore) -> None:
     while True:
         try:
-            await chore()
+            await chore.do()
         except Exception as error:  # one that fails is tried again; the tablets are served meanwhile
             _log.error("chore_failed", exc_info=error)
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(chore.seconds)

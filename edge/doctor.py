@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge import jobs, node, sqlite
+from edge import jobs, node, sqlite, tls
 from edge.blobs import Blobs
 from edge.db import Database
 from edge.node import Keys
@@ -34,6 +34,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     is_running = is_locked(settings.run / "lock")
     keys = _keys(settings)
     yield keys
+    if settings.edge_tls:
+        yield _certificate(settings)
     db = Database(settings.database)
     try:
         yield _integrity(db)
@@ -72,6 +74,21 @@ def _keys(settings: Settings) -> Finding:
     if open_to_others:
         return Finding("keys", True, "others could read them; now only their owner can", is_mended=True)
     return Finding("keys", True, "present, readable by their owner only")
+
+
+def _certificate(settings: Settings) -> Finding:
+    """What tablets meet. The authority is not made anew: each tablet would have to learn to trust it."""
+    try:
+        if not (settings.keys / tls.AUTHORITY).exists():
+            return Finding("certificate", True, "made when the box first starts")
+        tls.certificate(settings.keys / tls.AUTHORITY)
+    except QurbaniError as error:
+        return Finding("certificate", False, f"{error.line()}; then every tablet has to trust the box again")
+    try:
+        until = tls.certificate(settings.keys / tls.FRONT).not_valid_after_utc
+    except (FileNotFoundError, QurbaniError):
+        return Finding("certificate", True, "made anew when the box next starts")
+    return Finding("certificate", True, f"good until {until:%Y-%m-%d}, renewed long before")
 
 
 def _integrity(db: Database) -> Finding:

@@ -12,13 +12,14 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Self
 
 import msgspec
 import structlog
 
-from edge import bus, jobs, practice, sqlite, status, supervisor
+from edge import address, bus, jobs, practice, sqlite, status, supervisor, tls
 from edge import node as identity
 from edge.blobs import Blobs
 from edge.bus import CLAIM, FEED, JOB, OP, Bell, Ear
@@ -29,9 +30,8 @@ from edge.node import Keys, Node
 from edge.settings import Settings
 from edge.site import Site
 from edge.supervisor import Program, Supervisor
-from shared.clock import Clock, SystemClock
+from shared.clock import Clock, SystemClock, from_ms
 from shared.errors import QurbaniError
-from shared.files import write_whole
 from shared.ids import new_id
 
 GRACE_S = 3
@@ -92,13 +92,13 @@ def serve(settings: Settings) -> None:
     bus.check(settings.run)
     with opened(settings) as box:
         practice.begin(settings, Site(box.db).languages(), box.clock, new_id)
-    listening = _listen(settings)
-    host, port = listening.getsockname()[:2]
-    address = {"url": f"http://{host}:{port}", "pid": os.getpid()}
-    write_whole(settings.address, [msgspec.json.encode(address)])
-    structlog.get_logger(__name__).info("box_started", **address)
+        authority = _front(box).authority if settings.edge_tls else None
+    listening = address.listen(settings)
+    where = address.write(settings, listening, authority)
+    structlog.get_logger(__name__).info("box_started", **msgspec.structs.asdict(where))
+    sockets = [each.fileno() for each in listening]
     programs = {
-        "api": Program(_process("api", listening.fileno()), [lock, listening.fileno()]),
+        "api": Program(_process("api", *sockets), [lock, *sockets]),
         "worker": Program(_process("worker"), [lock]),
         "agent": Program(_process("agent"), [lock]),
     }
@@ -108,14 +108,18 @@ def serve(settings: Settings) -> None:
         settings.address.unlink(missing_ok=True)
 
 
-def api(settings: Settings, listening: socket.socket) -> None:
-    """The process that the tablets speak to. The supervisor keeps its socket: who calls during a restart waits."""
+def api(settings: Settings, listening: socket.socket, door: socket.socket | None = None) -> None:
+    """The process that the tablets speak to. The supervisor keeps its sockets: who calls during a restart waits.
+
+    With a ``door``, plain HTTP is spoken there, and TLS at ``listening``.
+    """
     import uvicorn
 
-    from edge.api import Yard, make_app
+    from edge.api import TIDY_S, Chore, Yard, make_app
     from edge.auth import Auth
     from edge.claims import Claims
     from edge.events import EventLog, Watch
+    from edge.pages.door import make_door, open_door
     from edge.preflight import Preflights
     from edge.room import Room
     from edge.uploads import VideoUploads
@@ -148,11 +152,18 @@ def api(settings: Settings, listening: socket.socket) -> None:
     auth = Auth(box.db, box.keys.sign, box.clock, timedelta(hours=settings.edge_session_hours))
     models = Store.from_environ(os.environ)
     watch = Watch(Ear(settings.run, [OP, FEED, CLAIM]))
-    app = make_app(
-        yards, auth, bell, watch, Preflights(models), lambda: status.read(box.db, disk, models, box.clock), room.tidy
-    )
+    chores, beside, security = [Chore(TIDY_S, room.tidy)], [], {}
+    if door is not None:
+        front = _front(box)
+        chores.append(Chore(tls.RENEW_S, partial(asyncio.to_thread, front.renew)))
+        outside = make_door(front.authority, listening.getsockname()[1])
+        beside.append(lambda _: open_door(outside, door))
+        security["ssl_context_factory"] = lambda *_: front.context
+    read_status = partial(status.read, box.db, disk, models, box.clock)
+    app = make_app(yards, auth, bell, watch, Preflights(models), read_status, chores, beside)
     config = uvicorn.Config(
         app,
+        **security,
         lifespan="on",
         log_config=None,
         log_level="warning",
@@ -230,9 +241,10 @@ def _process(name: str, *arguments: int) -> list[str]:
     return [sys.executable, "-m", "edge", name, *map(str, arguments)]
 
 
-def _listen(settings: Settings) -> socket.socket:
-    try:
-        return socket.create_server((settings.edge_host, settings.edge_port))
-    except OSError as error:
-        where = f"{settings.edge_host}:{settings.edge_port}"
-        raise QurbaniError("misconfigured", f"QURBANI_EDGE_HOST, _PORT: cannot listen on {where}: {error}") from error
+def _front(box: Box) -> tls.Front:
+    def now() -> datetime:
+        told = box.db.rows("SELECT contact_hub_ms AS ms FROM link")[0]["ms"]
+        return tls.believable(from_ms(box.clock.read().wall_ms), from_ms(told) if told else None)
+
+    extra = [name.strip().lower() for name in box.settings.edge_names.split(",") if name.strip()]
+    return tls.Front(box.settings.keys, partial(tls.own_names, extra), now)

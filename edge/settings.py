@@ -16,8 +16,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     data: str
     edge_host: str = "127.0.0.1"
-    edge_port: int = 8080
+    edge_port: int = 8443
     """0 takes a free one; which one stands in ``data/run/api.json``."""
+    edge_door_port: int = 8080
+    """Where a tablet learns, over plain HTTP, how to trust the box, and nothing else."""
+    edge_names: str = ""
+    """Names that the site's network gives the box, separated by commas, beside those it knows of itself."""
+    edge_tls: bool = True
+    """Without it the box speaks plain HTTP, and to its own machine only."""
     engine: Literal["", "vosk", "whisper"] = ""
     """Which speech recogniser listens; empty: the best that is here for the site's language."""
     detector: str = ""
@@ -93,8 +99,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def address(self) -> Path:
-        """Tells where the API of the running box listens: ``{"url": ..., "pid": ...}``."""
+        """Tells where the running box listens: ``{"url": ..., "door": ..., "authority": FILE, "pid": ...}``."""
         return self.run / "api.json"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that whoever calls the box has to trust."""
+        return self.run / "authority.pem"
 
     def make_folders(self) -> None:
         for folder in (self.folder, self.keys, self.blobs, self.uploads, self.run):

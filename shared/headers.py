@@ -23,8 +23,9 @@ PAGES_CSP = (
 API_CSP = "default-src 'none'; frame-ancestors 'none'"
 """For what is not a page: it may load nothing, should a browser ever show it."""
 
+_ALWAYS_TLS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
+
 _FIXED = {
-    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Origin-Agent-Cluster": "?1",
@@ -50,12 +51,13 @@ class SecurityHeaders:
 
     ``lean`` are media types that programs exchange over lines where every byte counts, and that no browser is shown:
     they answer only a POST with a bearer token and a signature, which no page can send. They get none of this, as only
-    a browser would read it.
+    a browser would read it. ``hsts`` is for hosts that speak plain HTTP at no port, as browsers then insist on.
     """
 
     def __init__(self, app: ASGIApp, *, pages_csp: str = PAGES_CSP, api_csp: str = API_CSP,
-                 lean: Container[str] = ()) -> None:
+                 lean: Container[str] = (), hsts: bool = True) -> None:
         self.app = app
+        self.fixed = {**_ALWAYS_TLS, **_FIXED} if hsts else _FIXED
         self.pages_csp = pages_csp
         self.api_csp = api_csp
         self.lean = lean
@@ -82,4 +84,4 @@ class SecurityHeaders:
             return {}
         is_page = content_type.startswith(_UNDER_PAGES_CSP)
         csp = self.pages_csp.replace("{nonce}", nonce) if is_page else self.api_csp
-        return {"Content-Security-Policy": csp, **_FIXED}
+        return {"Content-Security-Policy": csp, **self.fixed}

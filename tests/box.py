@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -49,6 +50,8 @@ class Box:
             "PATH": os.environ["PATH"],
             "QURBANI_DATA": str(folder),
             "QURBANI_EDGE_PORT": "0",
+            "QURBANI_EDGE_DOOR_PORT": "0",
+            "QURBANI_EDGE_TLS": "false",
             "QURBANI_EDGE_RESERVE_BYTES": "1000000",
             "QURBANI_EDGE_LOW_BYTES": "1000000",
             "QURBANI_EDGE_BALLAST_BYTES": "1000000",
@@ -86,8 +89,19 @@ class Box:
         return (self.folder / "log").read_text()
 
     @property
+    def where(self) -> dict[str, Any]:
+        """Where the running box listens."""
+        return dict(json.loads((self.folder / "run" / "api.json").read_text()))
+
+    @property
     def url(self) -> str:
-        return str(json.loads((self.folder / "run" / "api.json").read_text())["url"])
+        return str(self.where["url"])
+
+    @property
+    def trust(self) -> ssl.SSLContext | bool:
+        """What a tablet trusts that has been through the door."""
+        authority = self.where.get("authority")
+        return ssl.create_default_context(cafile=authority) if authority else True
 
     def kill(self) -> None:
         """kill -9 of everything at once, as when the power goes."""
@@ -132,7 +146,7 @@ class Tablet:
     def __init__(self, box: Box, executor: UUID) -> None:
         self.box = box
         self.executor = executor
-        self.http = httpx.Client(timeout=30)
+        self.http = httpx.Client(timeout=30, verify=box.trust)
 
     def sign_in(self) -> None:
         answer = self.ask("POST", "/api/v1/session", json={"executor_id": str(self.executor), "pin": PIN})
