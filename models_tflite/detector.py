@@ -29,7 +29,7 @@ class TfliteDetector:
         """
         if entry.output.decoder not in DECODERS:
             raise QurbaniError("misconfigured", f"{entry.name}: no decoder is called {entry.output.decoder!r}")
-        self.model = Model(entry.name, entry.sha256[:12])
+        self.model = Model(entry.name, entry.version)
         self.fit = Fit(entry.input.width, entry.input.height, entry.input.pixels)
         self.rule = entry.rule
         self._entry = entry

@@ -40,7 +40,7 @@ def _single(store: Store, entry: DetectorEntry, threads: int) -> TfliteDetector:
 def _pair(store: Store, entry: DetectorEntry, threads: int) -> Pair:
     other = next(row for row in store.known.detector if row.name == entry.beside)
     first, second = (_single(store, sensitive(member), threads) for member in (entry, other))
-    model = Model(entry.name, f"{entry.sha256[:6]}{other.sha256[:6]}")
+    model = Model(entry.name, f"{entry.version}+{other.version}")
     return Pair(first, second, model, entry.rule, entry.output.overlap)
 
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from shared.domain.verdict import Group
 from shared.errors import QurbaniError
 from shared.evidence.scene import Rule, Threshold
+from shared.evidence.version import version_of
 
 PATH = Path(__file__).with_name("manifest.toml")
 
@@ -82,6 +83,11 @@ class DetectorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: Training | None = None
     beside: str = ""
     by_name_only: bool = False
+
+    @property
+    def version(self) -> str:
+        """Changes with all that decides which boxes are found: the file, how it is fed and how it is read."""
+        return f"{self.sha256[:12]}.{version_of(self.input, self.output, self.groups, letters=4)}"
 
 
 FAINTEST = 0.005

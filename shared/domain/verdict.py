@@ -16,7 +16,8 @@ Heard = Literal["heard", "not_heard", "other_order", "unclear"]
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A model that looked or listened. ``version`` tells two builds of one name apart (the start of its sha256)."""
+    """A model that looked or listened. ``version`` tells two builds of one name apart: the start of its
+    sha256, of a detector also a mark of how it is fed and read."""
 
     name: str
     version: str
@@ -108,7 +109,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     """The outcome and the evidence for it.
 
     ``frames`` are the best few of ``sampled``, of which ``together`` showed all three groups at once.
-    ``seconds`` is the length of the video, ``code`` the version of the rules.
+    ``seconds`` is the length of the video, ``code`` the version of the rules (of the code, a dot, of the thresholds).
     """
 
     outcome: Outcome

@@ -11,8 +11,8 @@ from shared.evidence.phonetics import readable
 from shared.evidence.scene import Rule, Sight, confirmed, together
 from shared.evidence.speech import Hearing
 
-RULES = "1"
-"""The version of what lies in this folder. Raised with every change that can change a verdict."""
+RULES = "2"
+"""The version of the code in this folder. Raised with every change that can change a verdict."""
 
 _KEPT_FRAMES = 3
 _KEPT_BOXES = 2  # of each group
@@ -52,7 +52,7 @@ def judge(facts: Facts) -> Verdict:
     frames, rule = facts.sight.frames, facts.sight.rule
     return Verdict(
         outcome=_outcome(reasons),
-        code=RULES,
+        code=version(facts.sight.rule),
         reasons=tuple(reasons),
         shares=shares,
         strays=facts.strays,
@@ -64,6 +64,11 @@ def judge(facts: Facts) -> Verdict:
         detector=facts.sight.detector,
         recogniser=facts.hearing.recogniser,
     )
+
+
+def version(rule: Rule | None) -> str:
+    """All that a verdict on given facts depends on: the code and, after a dot, the detector's thresholds and curves."""
+    return f"{RULES}.{rule.version}" if rule else RULES
 
 
 def _outcome(reasons: Sequence[Reason]) -> Outcome:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shared.domain.verdict import GROUPS, Box, Frame, Group, Model
 from shared.evidence.frames import Fit, Picture
+from shared.evidence.version import version_of
 
 _FAINTEST = 0.005
 """Scores below are all alike."""
@@ -48,6 +49,11 @@ class Rule(msgspec.Struct, frozen=True):
     within: int
     calibration: Mapping[Group, Calibration] = {}
     believed: float = 0.0
+
+    @property
+    def version(self) -> str:
+        """Another one for every other rule."""
+        return version_of(self)
 
 
 class Detector(Protocol):

@@ -8,7 +8,6 @@ found again from the videos: losing the folder costs time, nothing else.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from shared.evidence.frames import STEP_S
 from shared.evidence.media import Probe
 from shared.evidence.scene import Detector
 from shared.evidence.speech import Hearing, Transcriber
+from shared.evidence.version import version_of
 from shared.files import write_whole
 
 DETECT = "1"
@@ -56,8 +56,7 @@ class Key(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        digest = hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
-        return f"{self.stage}-{digest[:24]}.json"
+        return f"{self.stage}-{version_of(self, letters=24)}.json"
 
 
 def detecting(detector: Detector) -> Key:

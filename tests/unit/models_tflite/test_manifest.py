@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from models_tflite.decoders import DECODERS
 from models_tflite.manifest import PATH, DetectorEntry, RecogniserEntry, manifest
@@ -37,6 +38,19 @@ def test_a_detector_says_all_that_is_needed_to_use_it(entry: DetectorEntry) -> N
 def test_what_an_animal_is_mistaken_for_is_never_enough_alone(entry: DetectorEntry) -> None:
     lookalikes = [weight for weight in entry.groups["animal"].values() if weight < 1]
     assert all(weight <= entry.rule.thresholds["animal"].present for weight in lookalikes)
+
+
+def test_another_way_to_read_a_model_is_another_version() -> None:
+    entry = manifest().detector[0]
+    groups = {**entry.groups, "animal": {"animal": 0.5}}
+    others = [
+        replace(entry, sha256="0" * 64),
+        replace(entry, input=replace(entry.input, pad=0)),
+        replace(entry, output=replace(entry.output, overlap=0.6)),
+        replace(entry, groups=groups),
+    ]
+    assert len({entry.version, *(other.version for other in others)}) == 5
+    assert replace(entry, about="", url="https://example.org").version == entry.version
 
 
 @pytest.mark.parametrize("entry", manifest().recogniser, ids=lambda entry: entry.name)

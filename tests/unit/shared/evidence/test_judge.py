@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.verdict import CAUSES, Box, Frame, Heard, Model, ShareMatch, Verdict, Word
-from shared.evidence.judge import Facts, judge
+from shared.evidence.judge import RULES, Facts, judge
 from shared.evidence.scene import Rule, Sight, Threshold
 from shared.evidence.speech import Hearing
 
@@ -44,6 +44,16 @@ def verdict(**changes: object) -> Verdict:
 
 def codes(found: Verdict) -> tuple[str, list[str]]:
     return found.outcome, [reason.code for reason in found.reasons]
+
+
+def test_the_version_follows_whatever_decides_the_verdict() -> None:
+    moved = msgspec.structs.replace(RULE, thresholds={**RULE.thresholds, "knife": Threshold(0.21, 0.01)})
+    rules = [RULE, msgspec.structs.replace(RULE, frames=1), msgspec.structs.replace(RULE, believed=0.5), moved]
+    said = [verdict(sight=Sight(FACTS.sight.frames, LOOKED, rule)).code for rule in rules]
+    assert len({*said, verdict(sight=Sight()).code}) == 5
+    assert {code.split(".")[0] for code in said} == {RULES}
+    again = msgspec.convert(msgspec.to_builtins(RULE), Rule)
+    assert verdict(sight=Sight(FACTS.sight.frames, LOOKED, again)).code == said[0]
 
 
 def test_shown_and_said_is_authentic() -> None:
