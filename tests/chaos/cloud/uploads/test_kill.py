@@ -65,8 +65,8 @@ def test_the_copies_are_made_once(quick: Settings, mailbox: Mailbox, tmp_path: P
         assert film.state() == "arrived", "the worker was done before it was killed"
         with worker(hub, log):
             mailbox.wait_for(film.is_told_by, 60)
-        job = hub.sql("SELECT state, attempts FROM platform.jobs WHERE key = :id", id=str(film.video))
-        assert job == [("done", kills + 1)]
+        jobs = "SELECT state, attempts FROM platform.jobs WHERE queue = 'videoUpload' AND key = :id"
+        assert hub.sql(jobs, id=str(film.video)) == [("done", kills + 1)]
         assert film.events("video.uploaded-preprocessed") == 1
         assert len(hub.sql("SELECT 1 FROM uploads.copies WHERE video_id = :id", id=film.video)) == 3
         assert film.order_state() == "verified"
