@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ def yolox(outputs: Sequence[Floats], shape: Input, output: Output) -> tuple[Floa
     score = objectness x class.
     """
     values = outputs[0][0]
-    cells, strides = _grids(shape, output.strides)
+    cells, strides = _grids(shape.height, shape.width, tuple(output.strides))
     centres = (values[:, :2] + cells) * strides
     halves = np.exp(values[:, 2:4]) * strides / 2
     return np.hstack([centres - halves, centres + halves]), values[:, 4:5] * values[:, 5:]
@@ -37,16 +38,17 @@ def distances(outputs: Sequence[Floats], shape: Input, output: Output) -> tuple[
     Tian et al., "FCOS: Fully Convolutional One-Stage Object Detection", 2019; as our own training writes it.
     """
     scores, sides = outputs[0][0], outputs[1][0]
-    cells, strides = _grids(shape, output.strides)
+    cells, strides = _grids(shape.height, shape.width, tuple(output.strides))
     middles = cells + 0.5
     return np.hstack([middles - sides[:, :2], middles + sides[:, 2:]]) * strides, scores
 
 
-def _grids(shape: Input, strides: Sequence[int]) -> tuple[Floats, Floats]:
+@cache
+def _grids(height: int, width: int, strides: tuple[int, ...]) -> tuple[Floats, Floats]:
     """Column and row ``[cells, 2]`` and stride ``[cells, 1]`` of every cell."""
     cells, sizes = [], []
     for stride in strides:
-        rows, columns = np.mgrid[: shape.height // stride, : shape.width // stride]
+        rows, columns = np.mgrid[: height // stride, : width // stride]
         cells.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
         sizes.append(np.full((rows.size, 1), stride))
     return np.concatenate(cells).astype(np.float32), np.concatenate(sizes).astype(np.float32)
@@ -61,12 +63,16 @@ def suppressed(boxes: Floats, scores: Floats, overlap: float) -> list[int]:
     A box goes when its intersection over union with a better one reaches ``overlap``.
     """
     order = np.argsort(-scores, kind="stable")
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    left, top, right, bottom = boxes[order].T
+    areas = (right - left) * (bottom - top)
+    wide = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
+    high = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
+    shared = np.maximum(wide, 0) * np.maximum(high, 0)
+    apart = shared < overlap * (areas[:, None] + areas - shared)
+    alive = np.ones(len(order), np.bool_)
     kept = []
-    while order.size:
-        best, rest = int(order[0]), order[1:]
-        kept.append(best)
-        sides = np.minimum(boxes[best, 2:], boxes[rest, 2:]) - np.maximum(boxes[best, :2], boxes[rest, :2])
-        shared = np.prod(np.maximum(sides, 0), axis=1)
-        order = rest[shared < overlap * (areas[best] + areas[rest] - shared)]
+    for at in range(len(order)):
+        if alive[at]:
+            kept.append(int(order[at]))
+            alive &= apart[at]
     return kept

@@ -16,6 +16,9 @@ from shared.domain.verdict import GROUPS, Box, Group, Model
 from shared.evidence.frames import Fit
 from shared.evidence.scene import Detector, Rule
 
+_ROUNDED = 0.0005
+"""Scores are told in thousandths."""
+
 
 class Pair:
     """Implements :class:`shared.evidence.scene.Detector` by two others, which should tell of every sign (`sensitive`).
@@ -39,8 +42,8 @@ class Pair:
         return [box for group in GROUPS for box in self._joined(_of(group, one), _of(group, other), group)]
 
     def _joined(self, one: Sequence[Box], other: Sequence[Box], group: Group) -> list[Box]:
-        boxes = [*_pooled(one, _best(other)), *_pooled(other, _best(one))]
-        boxes = [box for box in boxes if box.score >= self.rule.thresholds[group].absent]
+        absent = self.rule.thresholds[group].absent
+        boxes = [*_pooled(one, _best(other), absent), *_pooled(other, _best(one), absent)]
         corners = np.array([(box.left, box.top, box.right, box.bottom) for box in boxes], np.float32).reshape(-1, 4)
         scores = np.array([box.score for box in boxes], np.float32)
         return [boxes[at] for at in suppressed(corners, scores, self._overlap)]
@@ -54,8 +57,13 @@ def _best(boxes: Sequence[Box]) -> float:
     return max((box.score for box in boxes), default=FAINTEST)
 
 
-def _pooled(boxes: Sequence[Box], others: float) -> list[Box]:
-    return [replace(box, score=round(_sigmoid((_logit(box.score) + _logit(others)) / 2), 3)) for box in boxes]
+def _pooled(boxes: Sequence[Box], others: float, absent: float) -> list[Box]:
+    """Those that are then still as likely as ``absent``: of a great many boxes, few."""
+    theirs = _logit(others)
+    least = _sigmoid(2 * _logit(absent - _ROUNDED) - theirs)
+    likely = [box for box in boxes if box.score >= least]
+    pooled = [replace(box, score=round(_sigmoid((_logit(box.score) + theirs) / 2), 3)) for box in likely]
+    return [box for box in pooled if box.score >= absent]
 
 
 def _logit(score: float) -> float:
