@@ -152,6 +152,8 @@ def _screen(now: Status, is_running: bool, where: address.Address | None) -> Tab
         "unsent videos": f"{sync.unsent_videos}, {_size(sync.unsent_video_bytes)}",
         "disk": f"{_size(now.disk.free_bytes)} free, of which {_size(now.disk.reserve_bytes)} are not for videos: "
                 f"{now.disk.captures_left} captures left (sent and gone from here: {now.disk.pruned_videos})",
+        "clock": _clock(now),
+        "Eid": _eid(now),
         "models": ", ".join(now.models) or "none: videos are recorded, a person must check them",
     }
     table = Table(show_header=False, box=None)
@@ -162,6 +164,20 @@ def _screen(now: Status, is_running: bool, where: address.Address | None) -> Tab
 
 def _age(seconds: float) -> str:
     return str(timedelta(seconds=int(seconds)))
+
+
+def _clock(now: Status) -> str:
+    off = now.clock.uncertain_s
+    known = "not compared with the hub since the box started" if off is None else f"right to {_age(off)}"
+    return f"{now.clock.now:%Y-%m-%d %H:%M:%S} UTC, {known}"
+
+
+def _eid(now: Status) -> str:
+    if now.eid is None:
+        return "not known: the hub has not said when it is"
+    begins, ends = (f"{moment:%Y-%m-%d %H:%M}" for moment in (now.eid.begins, now.eid.ends))
+    where = {"before": "not yet", "open": "now", "over": "over"}[now.eid.season]
+    return f"sacrifices count from {begins} to {ends}, time of the site: {where}"
 
 
 def _size(size: int) -> str:

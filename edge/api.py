@@ -26,6 +26,7 @@ from edge.pages.routes import ENTRANCE, PAGES, missing
 from edge.preflight import Preflights, preflight
 from edge.site import AnimalView, SacrificeView, Site
 from edge.status import Status
+from shared.clock import Clock
 from shared.headers import SecurityHeaders
 from shared.pages import assets
 from shared.problems import PROBLEM_HANDLERS
@@ -157,7 +158,7 @@ def sacrifice(sacrifice_id: FromPath[UUID], executor: Executor, site: Site) -> S
 
 
 def make_app(
-    yards: Sequence[Yard], auth: Auth, bell: Bell, watch: Watch, preflights: Preflights,
+    yards: Sequence[Yard], auth: Auth, clock: Clock, bell: Bell, watch: Watch, preflights: Preflights,
     read_status: Callable[[], Status], chores: Sequence[Chore], beside: Sequence[Lifespan] = (),
 ) -> ASGIApp:
     """The whole application, with security headers around every answer.
@@ -191,8 +192,8 @@ def make_app(
         uploads = tus_routes(yard.uploads, path="/api/v1/uploads", principal=principal)
         return Router(yard.home or "/", route_handlers=[*handlers, uploads], dependencies=parts)
 
-    common = {"auth": auth, "bell": bell, "watch": watch, "preflights": preflights, "read_status": read_status,
-              "site": yards[0].site}
+    common = {"auth": auth, "now": clock.now, "bell": bell, "watch": watch, "preflights": preflights,
+              "read_status": read_status, "site": yards[0].site}
     given = {name: _given(part) for name, part in common.items()}
     return SecurityHeaders(Litestar(
         [live, status, executors, sign_in, *ENTRANCE, *map(doors, yards), assets.router()],

@@ -160,7 +160,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
         beside.append(lambda _: open_door(outside, door))
         security["ssl_context_factory"] = lambda *_: front.context
     read_status = partial(status.read, box.db, disk, models, box.clock)
-    app = make_app(yards, auth, bell, watch, Preflights(models), read_status, chores, beside)
+    app = make_app(yards, auth, box.clock, bell, watch, Preflights(models), read_status, chores, beside)
     config = uvicorn.Config(
         app,
         **security,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from edge import eid
 from edge.auth import Executor
 from edge.db import Database, Tx, one
 from edge.place import PLACE, VIDEOS, Place
+from shared.domain.eid import Timing, Window
 from shared.domain.order import CAPACITY
 from shared.domain.verdict import Claim, Outcome, Verdict, hint
 from shared.errors import QurbaniError
@@ -56,7 +59,10 @@ class ReasonView(msgspec.Struct, frozen=True):
 
 
 class VideoView(msgspec.Struct, frozen=True):
-    """A video that has arrived whole. ``outcome`` is None as long as it is being checked, ``place`` how far it is."""
+    """A video that has arrived whole. ``outcome`` is None as long as it is being checked, ``place`` how far it is.
+
+    ``timing`` tells whether it was recorded when sacrifices count; None as long as nobody has said when that is.
+    """
 
     id: UUID
     sha256: str
@@ -66,6 +72,7 @@ class VideoView(msgspec.Struct, frozen=True):
     outcome: Outcome | None
     reasons: list[ReasonView]
     place: Place
+    timing: Timing | None = None
 
 
 class SacrificeView(msgspec.Struct, frozen=True):
@@ -107,6 +114,15 @@ class Site:
         """What people call the site; empty as long as the hub has not said it."""
         rows = self._db.rows("SELECT site.name FROM site JOIN node ON node.site_id = site.id")
         return (rows[0]["name"] if rows else None) or ""
+
+    def eid(self) -> Window | None:
+        """When sacrifices count here, as far as the hub has said."""
+        return self._db.read(eid.its_window)
+
+    def zone(self) -> ZoneInfo:
+        """That of the site; UTC as long as the hub has not said it."""
+        rows = self._db.rows("SELECT site.timezone FROM site JOIN node ON node.site_id = site.id")
+        return ZoneInfo((rows[0]["timezone"] if rows else None) or "UTC")
 
     def languages(self) -> list[str]:
         """Those that are spoken at the site, as far as the hub has said."""
@@ -150,15 +166,15 @@ class Site:
             if row is None:
                 raise QurbaniError("not_found", "no such sacrifice")
             videos = tx.query(
-                f"""SELECT video.*, {PLACE} AS place, verdict.body FROM {VIDEOS}
-                    LEFT JOIN verdict ON verdict.video_id = video.id
+                f"""SELECT video.*, {PLACE} AS place, verdict.body,
+                        (SELECT min(uncertain_ms) FROM manifest WHERE video_id = video.id) AS uncertain_ms
+                    FROM {VIDEOS} LEFT JOIN verdict ON verdict.video_id = video.id
                     WHERE video.sacrifice_id = ? ORDER BY video.rowid""",  # noqa: S608 - two constants
                 [str(id)],
             )
-            opened = json.loads(row["opened"])
-            return msgspec.convert(
-                {**row, "opened": opened, "videos": [_video(video, language) for video in videos]}, SacrificeView
-            )
+            when = eid.its_window(tx)
+            views = [_video({**video, "opened": row["opened"]}, when, language) for video in videos]
+            return msgspec.convert({**row, "opened": json.loads(row["opened"]), "videos": views}, SacrificeView)
 
         return self._db.read(work)
 
@@ -197,7 +213,7 @@ class Site:
         return [(UUID(row["video_id"]), msgspec.json.decode(row["body"], type=Verdict)) for row in rows]
 
 
-def _video(row: dict[str, Any], language: str) -> VideoView:
+def _video(row: dict[str, Any], when: Window | None, language: str) -> VideoView:
     verdict = msgspec.json.decode(row["body"], type=Verdict) if row["body"] else None
     reasons = verdict.reasons if verdict else ()
     return VideoView(
@@ -209,4 +225,5 @@ def _video(row: dict[str, Any], language: str) -> VideoView:
         outcome=verdict.outcome if verdict else None,
         reasons=[ReasonView(reason.code, hint(reason, language), reason.about, reason.instead) for reason in reasons],
         place=row["place"],
+        timing=eid.timing(when, row),
     )

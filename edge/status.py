@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -9,9 +10,11 @@ import msgspec
 
 from edge.db import Database, Tx, one
 from edge.disk import Disk
+from edge.eid import Season, its_window, season
+from edge.manifests import uncertainty
 from edge.place import PLACE, PLACES, VIDEOS, Place
 from edge.room import captures_left
-from shared.clock import Clock
+from shared.clock import Clock, from_ms
 
 if TYPE_CHECKING:
     from models_tflite.manifest import Entry
@@ -56,20 +59,40 @@ class DiskStatus(msgspec.Struct, frozen=True):
     pruned_videos: int
 
 
+class ClockStatus(msgspec.Struct, frozen=True):
+    """What the clock of the box says, and by how much it may be off (None: it was not compared since it started)."""
+
+    now: datetime
+    uncertain_s: float | None
+
+
+class EidStatus(msgspec.Struct, frozen=True):
+    """From when until when sacrifices count here, and where the clock stands to that."""
+
+    begins: datetime
+    ends: datetime
+    season: Season
+
+
 class Status(msgspec.Struct, frozen=True):
+    """``eid`` is None as long as the hub has not said when it is."""
+
     node: UUID | None
     site: str | None
     queue: QueueStatus
     sync: SyncStatus
     disk: DiskStatus
     models: list[str]
+    clock: ClockStatus
+    eid: EidStatus | None
 
 
 _PLACES = f"SELECT {PLACE} AS place, count(*) FROM {VIDEOS} GROUP BY place"  # noqa: S608 - constants
 
 
 def read(db: Database, disk: Disk, models: Store, clock: Clock) -> Status:
-    now_ms = clock.read().wall_ms
+    reading = clock.read()
+    now_ms, now = reading.wall_ms, from_ms(reading.wall_ms)
 
     def ago(wall_ms: int | None) -> float | None:
         # A clock that was set back meanwhile makes no negative ages.
@@ -96,7 +119,10 @@ def read(db: Database, disk: Disk, models: Store, clock: Clock) -> Status:
         gone = tx.table("blob").count_where("pruned")
         room = DiskStatus(disk.free, disk.reserve, captures_left(tx, disk), gone)
         id = UUID(node["id"]) if node else None
-        return Status(id, node.get("site"), queue, sync, room, installed(models))
+        off, when = uncertainty(tx, reading), its_window(tx)
+        times = ClockStatus(now, None if off is None else off / 1000)
+        eid = EidStatus(when.begins, when.ends, season(when, now)) if when else None
+        return Status(id, node.get("site"), queue, sync, room, installed(models), times, eid)
 
     return db.read(work)
 

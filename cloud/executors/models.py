@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Text,
+    Time,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.platform import database
@@ -27,6 +36,12 @@ class Site(Base):
     """An IANA name, such as ``Africa/Algiers``."""
     languages: Mapped[list[str]]
     """The languages in which names are said there, BCP 47."""
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    eid_day: Mapped[date | None]
+    """10 Dhu al-Hijja by the moon that was sighted for the country. See :class:`shared.domain.eid.Eid`."""
+    eid_begins: Mapped[time | None] = mapped_column(Time)
+    eid_days: Mapped[int]
     created: Mapped[datetime]
 
 

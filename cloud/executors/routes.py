@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from litestar import delete, get, post
+from litestar import delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from cloud.executors import service
@@ -18,6 +18,7 @@ from cloud.executors.schemas import (
     NewSite,
     Node,
     Site,
+    SiteEid,
 )
 from cloud.platform import given
 
@@ -33,6 +34,12 @@ async def add_site(data: JSONBody[NewSite], platform: given.Platform, session: g
 @get("/api/v1/sites", roles=LOOK)
 async def sites(session: given.Session) -> list[Site]:
     return await service.sites(session)
+
+
+@put("/api/v1/sites/{site_id:uuid}/eid", roles=CHANGE)
+async def set_eid(site_id: FromPath[UUID], data: JSONBody[SiteEid], session: given.Session) -> Site:
+    """Say when it is Eid at a site. Its boxes hear of it at their next sync, and warn outside of it."""
+    return await service.set_eid(session, site_id, data)
 
 
 @post("/api/v1/sites/{site_id:uuid}/animals", roles=CHANGE)
@@ -101,6 +108,6 @@ async def allocate(
 
 
 ROUTES = [
-    add_site, sites, add_animal, animals, add_executor, executors, remove_executor, new_code, nodes, revoke,
+    add_site, sites, set_eid, add_animal, animals, add_executor, executors, remove_executor, new_code, nodes, revoke,
     reinstate, allocate,
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -10,18 +10,44 @@ import msgspec
 
 from cloud.platform.fields import Language, Name
 
+Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
+Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+
 
 class NewSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     timezone: Annotated[str, msgspec.Meta(max_length=64)]
     languages: Annotated[list[Language], msgspec.Meta(min_length=1, max_length=10)]
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+
+
+class SiteEid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``day`` is 10 Dhu al-Hijja by the moon that was sighted for the country of the site.
+
+    ``begins`` is the local time at which prayer and sermon are over; without, it is reckoned from the sun. ``days`` is
+    how many days count: four, or three as the Hanafi school has it.
+    """
+
+    day: date
+    begins: time | None = None
+    days: Literal[3, 4] = 4
 
 
 class Site(msgspec.Struct, frozen=True):
+    """``eid_begins`` and ``eid_ends`` are what was said of its Eid and its sun give; null as long as they give nothing.
+
+    A sacrifice before or after does not count.
+    """
+
     id: UUID
     name: str
     timezone: str
     languages: list[str]
+    latitude: float | None
+    longitude: float | None
+    eid_begins: datetime | None
+    eid_ends: datetime | None
 
 
 class NewAnimal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

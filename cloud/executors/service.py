@@ -31,6 +31,7 @@ from cloud.executors.sites import (
     animals,
     executors,
     remove_executor,
+    set_eid,
     site,
     sites,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "sacrifice_sites",
     "sacrifices_of",
     "seen",
+    "set_eid",
     "shares_on",
     "site",
     "sites",

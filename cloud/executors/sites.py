@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.auth import service as auth
 from cloud.executors import feed, models, schemas
 from cloud.platform import audit
+from shared.domain.eid import Eid, window
+from shared.domain.fields import FIELDS
 from shared.domain.order import CAPACITY
 from shared.errors import QurbaniError
 from shared.ids import NewId
@@ -26,14 +28,36 @@ async def add_site(session: AsyncSession, new: schemas.NewSite, *, now: datetime
     """Raises ``bad_input`` for a time zone that there is not."""
     if new.timezone not in available_timezones():
         raise QurbaniError("bad_input", f"there is no time zone {new.timezone}", field="timezone")
-    site = models.Site(id=new_id(), created=now, **msgspec.structs.asdict(new))
+    site = models.Site(id=new_id(), created=now, eid_days=4, **msgspec.structs.asdict(new))
     session.add(site)
     await session.flush()
     session.add(models.FeedHead(site_id=site.id, cursor=0))
     await session.flush()
     audit.about(session, subject=site.id)
-    await feed.tell(session, site.id, [("site", site.id, msgspec.structs.asdict(new))])
+    await _tell(session, site)
     return _site(site)
+
+
+async def set_eid(session: AsyncSession, site_id: UUID, eid: schemas.SiteEid) -> schemas.Site:
+    """Say when it is Eid at a site; its boxes hear of it at their next sync, and warn outside of it.
+
+    Raises ``not_found``, or ``bad_input`` where nobody has said where the site is.
+    """
+    site = await _get(session, models.Site, site_id)
+    if site.latitude is None or site.longitude is None:
+        raise QurbaniError("bad_input", "say first where the site is: its sun decides", field="latitude")
+    site.eid_day, site.eid_begins, site.eid_days = eid.day, eid.begins, eid.days
+    await session.flush()
+    audit.about(session, subject=site.id)
+    await _tell(session, site)
+    return _site(site)
+
+
+async def _tell(session: AsyncSession, site: models.Site) -> None:
+    """What nobody has said is left out, as boxes of before do not know it."""
+    fields = {name: getattr(site, name) for name in FIELDS["site"]}
+    told = {name: value for name, value in msgspec.to_builtins(fields).items() if value is not None}
+    await feed.tell(session, site.id, [("site", site.id, told)])
 
 
 async def sites(session: AsyncSession) -> list[schemas.Site]:
@@ -110,7 +134,17 @@ async def _get(session: AsyncSession, kind: type[Row], key: UUID) -> Row:
 
 
 def _site(row: models.Site) -> schemas.Site:
-    return schemas.Site(row.id, row.name, row.timezone, row.languages)
+    when = window(found) if (found := _eid(row)) else None
+    return schemas.Site(
+        row.id, row.name, row.timezone, row.languages, row.latitude, row.longitude,
+        when and when.begins, when and when.ends,
+    )  # fmt: skip
+
+
+def _eid(row: models.Site) -> Eid | None:
+    if row.eid_day is None or row.latitude is None or row.longitude is None:
+        return None
+    return Eid(row.eid_day, row.timezone, row.latitude, row.longitude, row.eid_begins, row.eid_days)
 
 
 def as_animal(row: models.Animal) -> schemas.Animal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from litestar.response import Redirect
 
 from edge.auth import Auth, Executor
 from edge.claims import Claims
+from edge.eid import season
 from edge.events import EventLog
 from edge.gate import is_secure, session_cookie
 from edge.pages.animals import PHASES, by_pen
@@ -30,6 +32,7 @@ from shared.problems import as_qurbani_error, problem_response
 
 AnyRequest = Request[Any, Any, Any]
 Page = Response[str]
+Now = Callable[[], datetime]
 To = Annotated[str, QueryParameter(name="to")]
 
 THEMES = ("sunlight", "dark")
@@ -120,17 +123,19 @@ def offline(request: AnyRequest) -> Page:
 
 @get("/animals", sync_to_thread=True)
 def animals(
-    request: AnyRequest, executor: Executor, site: Site, claims: Claims, events: EventLog, home: str
+    request: AnyRequest, executor: Executor, site: Site, claims: Claims, events: EventLog, home: str, now: Now
 ) -> Page:
     """The animals of the site, by pen."""
     after = events.head()
     pens = by_pen(site.animals(), claims.holders(), site.executors(), executor.id)
-    return _page(request, "animals.html", who=executor, home=home, after=after, pens=pens, site=site.name())
+    facts = {"pens": pens, "site": site.name(), **_season(site, now)}
+    return _page(request, "animals.html", who=executor, home=home, after=after, **facts)
 
 
 @get("/animals/{animal_id:uuid}", sync_to_thread=True)
 def animal(
-    request: AnyRequest, animal_id: FromPath[UUID], executor: Executor, site: Site, events: EventLog, home: str
+    request: AnyRequest, animal_id: FromPath[UUID], executor: Executor, site: Site, events: EventLog, home: str,
+    now: Now,
 ) -> Page:
     """One animal: its names, the camera, and what was found in its videos."""
     after, found = events.head(), site.animals(animal_id)
@@ -139,7 +144,8 @@ def animal(
     videos = []
     if found[0].sacrifice_id:
         videos = site.sacrifice(found[0].sacrifice_id, language_of(request, executor.language)).videos
-    return _page(request, "animal.html", who=executor, home=home, after=after, animal=found[0], videos=videos[::-1])
+    facts = {"animal": found[0], "videos": videos[::-1], **_season(site, now)}
+    return _page(request, "animal.html", who=executor, home=home, after=after, **facts)
 
 
 @get("/overview", sync_to_thread=True)
@@ -158,6 +164,12 @@ def overview(
         "open": [animal for animal in listed if animal.phase in ("again", "review", "taken", "opened")],
     }  # fmt: skip
     return _page(request, "overview.html", who=executor, home=home, after=after, **facts)
+
+
+def _season(site: Site, now: Now) -> dict[str, Any]:
+    """What is told of the time in which sacrifices count."""
+    eid = site.eid()
+    return {"eid": eid, "season": season(eid, now()) if eid else None, "zone": site.zone()}
 
 
 def missing(request: AnyRequest, error: Exception) -> Response[Any]:

@@ -53,7 +53,17 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "text": "write_once",  # the file as it was signed, see shared.evidence.manifest
     },
     # Written by the hub, drawn by boxes through the site feed.
-    "site": {"name": "cloud_only", "timezone": "cloud_only", "languages": "cloud_only"},
+    "site": {
+        "name": "cloud_only",
+        "timezone": "cloud_only",
+        "languages": "cloud_only",
+        # See shared.domain.eid; absent as long as nobody has said.
+        "latitude": "cloud_only",
+        "longitude": "cloud_only",
+        "eid_day": "cloud_only",
+        "eid_begins": "cloud_only",
+        "eid_days": "cloud_only",
+    },
     "animal": {
         "site_id": "cloud_only",
         "tag": "cloud_only",

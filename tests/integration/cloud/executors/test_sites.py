@@ -139,3 +139,33 @@ def test_sites_are_the_staffs(hub: CloudHub, site: str) -> None:
     for method, path in (("GET", "sites"), ("POST", f"sites/{site}/enrolment-codes"), ("GET", f"sites/{site}/nodes")):
         donor.ask(method, f"/api/v1/{path}", status=403)
         hub.stranger.ask(method, f"/api/v1/{path}", status=401)
+
+
+def test_boxes_are_told_when_it_is_eid_at_their_site(hub: CloudHub) -> None:
+    site = hub.admin.post("/api/v1/sites", {
+        "name": "Mirpur", "timezone": "Asia/Karachi", "languages": ["ur"], "latitude": 33.148, "longitude": 73.752,
+    })["id"]  # fmt: skip
+    box = hub.box(site)
+    box.sync()
+    assert "eid_day" not in box.told("site")[UUID(site)]
+    by_sun = hub.admin.ask("PUT", f"/api/v1/sites/{site}/eid", {"day": "2027-05-16"})
+    assert by_sun["eid_begins"].startswith("2027-05-16T05:50")  # 45 minutes after sunrise
+    assert by_sun["eid_ends"].startswith("2027-05-19T1")
+    said = {"day": "2027-05-17", "begins": "07:10:00", "days": 3}
+    by_clock = hub.admin.ask("PUT", f"/api/v1/sites/{site}/eid", said)
+    assert by_clock["eid_begins"] == "2027-05-17T07:10:00+05:00"
+    assert by_clock in hub.admin.get("/api/v1/sites")
+    box.sync()
+    told = box.told("site")[UUID(site)]
+    assert [told[name] for name in ("eid_day", "eid_begins", "eid_days")] == ["2027-05-17", "07:10:00", 3]
+
+
+@pytest.mark.parametrize("said", [{"day": "2027-02-30"}, {"day": "2027-05-16", "days": 5}, {"begins": "07:10:00"}])
+def test_an_eid_that_there_is_not_is_refused(hub: CloudHub, said: dict[str, Any]) -> None:
+    hub.admin.ask("PUT", f"/api/v1/sites/{hub.site()}/eid", said, status=400)
+
+
+def test_the_eid_of_a_site_that_is_nowhere_is_refused(hub: CloudHub) -> None:
+    problem = hub.admin.ask("PUT", f"/api/v1/sites/{hub.site()}/eid", {"day": "2027-05-16"}, status=400)
+    assert problem["code"] == "bad_input"
+    assert "where the site is" in problem["detail"]
