@@ -29,6 +29,7 @@ from sync.calls import Call, Reply, drive
 from sync.messages import Change, Parked
 from sync.ops import GENESIS, Batch, Op, op_hash, pack, sign_op
 from sync.ports import Outgoing, Position
+from sync.schedule import order
 
 CLOCK = SystemClock()
 
@@ -94,7 +95,8 @@ class Site:
         self.parked: list[Parked] = []
         self.told: dict[tuple[str, UUID], Mapping[str, Any]] = {}
         self.blobs: dict[str, bytes] = {}
-        self.waiting: list[str] = []
+        self.waiting: dict[str, str] = {}
+        """What is to be sent, and its kind."""
         self.session = session.Session(who, self, self, CLOCK, new_id)
 
     # What happens at the site
@@ -113,10 +115,10 @@ class Site:
         self.ops.append(Op(self.who.node, seq, stamp, entity, key, patch, actor, self.hashes[-1]))
         self.hashes.append(op_hash(self.ops[-1]))
 
-    def seal(self, content: bytes) -> None:
+    def seal(self, content: bytes, kind: str = "original") -> None:
         blob_id = hashlib.sha256(content).hexdigest()
         self.blobs[blob_id] = content
-        self.waiting.append(blob_id)
+        self.waiting[blob_id] = kind
 
     def sync(self, http: httpx.Client, sent: Callable[[Call], None] = lambda call: None) -> None:
         def road(call: Call) -> Reply:
@@ -173,10 +175,10 @@ class Site:
         pass
 
     def outgoing(self) -> Sequence[Outgoing]:
-        return [Outgoing(blob_id, len(self.blobs[blob_id]), "original", self.site) for blob_id in self.waiting]
+        return order(Outgoing(id, len(self.blobs[id]), kind, self.site) for id, kind in self.waiting.items())
 
     def sent(self, blob_id: str) -> None:
-        self.waiting.remove(blob_id)
+        del self.waiting[blob_id]
 
     def read(self, blob_id: str, offset: int, size: int) -> bytes:
         return self.blobs[blob_id][offset : offset + size]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from contextlib import suppress
 
 from benchmarks import Row, Say
 from benchmarks._hub import Hub, Site, hub
@@ -25,11 +26,14 @@ EMPTY_BYTES = 600
 SLOW_BYTES_S, ROUND_TRIP_S, LOSS = 9600 / 8, 1.5, 0.2
 FILE_BYTES = int(os.environ.get("QURBANI_BENCH_MB", "500")) * 1_000_000
 CUTS = 50
+MOBILE_BYTES_S, MOBILE_TRIP_S = 64_000 / 8, 0.3
+AHEAD = {"poster": 25_000, "preview": 110_000}
+"""Bytes of what goes ahead of a video, as a box makes it of a minute at 1080p."""
 
 
 def run(say: Say) -> list[Row]:
     with hub() as here, Proxy("127.0.0.1", here.port) as link:
-        return [*_records(here, link, say), *_slow(here, link, say), *_cuts(here, link, say)]
+        return [*_records(here, link, say), *_ahead(here, link, say), *_slow(here, link, say), *_cuts(here, link, say)]
 
 
 def _records(here: Hub, link: Proxy, say: Say) -> list[Row]:
@@ -53,6 +57,39 @@ def _records(here: Hub, link: Proxy, say: Say) -> list[Row]:
             more_is_better=True),
         Row("an exchange without news", "bytes", _bytes(link) - before, EMPTY_BYTES, "the goal", 1),
     ]
+
+
+def _ahead(here: Hub, link: Proxy, say: Say) -> list[Row]:
+    """At 64 kbit/s: when the hub has a verdict, its poster and its preview, while three whole videos wait as well."""
+    say("verdict and poster at 64 kbit/s")
+    site = here.site()
+    _write(site, 3)
+    for _ in range(3):
+        site.seal(os.urandom(5_000_000))
+    for kind, size in AHEAD.items():
+        site.seal(os.urandom(size), kind)
+    for way in (link.up, link.down):
+        way.bandwidth, way.latency = MOBILE_BYTES_S, MOBILE_TRIP_S / 2
+    began, there = time.perf_counter(), dict[str, float]()
+
+    def look(call: Call) -> None:
+        for kind in {"verdict", *AHEAD} - there.keys():
+            if kind not in site.waiting.values() and site.place.acked == len(site.ops):
+                there[kind] = time.perf_counter() - began
+        if len(there) == 1 + len(AHEAD):
+            raise _Enough
+
+    with suppress(_Enough):
+        site.insist(lambda: here.client(link.port), look)
+    for way in (link.up, link.down):
+        way.bandwidth, way.latency = None, 0.0
+    floors = {"verdict": 0, "poster": AHEAD["poster"], "preview": sum(AHEAD.values())}
+    return [Row(f"{kind} at 64 kbit/s", "s", there[kind], size / MOBILE_BYTES_S + 4 * MOBILE_TRIP_S,
+                "bytes at that rate + four round trips", 2) for kind, size in floors.items()]
+
+
+class _Enough(Exception):
+    """What the benchmark waits for has happened."""
 
 
 def _slow(here: Hub, link: Proxy, say: Say) -> list[Row]:

@@ -32,6 +32,8 @@ BOX = "box"
 
 VALIDATE = "validate"
 """The job that checks a video; its key is the video's id."""
+PROVE = "prove"
+"""The job that makes what goes ahead of a video that was checked; its key is the video's id."""
 
 
 class Video(msgspec.Struct, frozen=True):
@@ -44,6 +46,16 @@ class Video(msgspec.Struct, frozen=True):
     blob_id: str
     blob_size: int
     media_type: str
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """A file made of a video, sealed and on the disk: its ``poster`` or ``preview``. The names are as in ``Video``."""
+
+    variant: str
+    sha256: str
+    size: int
+    blob_id: str
+    blob_size: int
 
 
 class Capture:
@@ -116,6 +128,20 @@ class Capture:
         """The outcome of a check, and the end of its job. Raises ``lost_lease`` when someone else took the job."""
         self._judge(lease, "done", None, video_id, verdict)
 
+    def keep_copies(self, lease: jobs.Lease, video_id: UUID, copies: Sequence[Copy]) -> None:
+        """What goes ahead of a video is made. Raises ``lost_lease`` when someone else took the job."""
+        now, ids = self._clock.read(), [self._new_id() for _ in copies]
+
+        def work(tx: Tx) -> None:
+            jobs.end(tx, lease, "done")
+            for id, copy in zip(ids, copies, strict=True):
+                tx.table("blob").insert({"id": copy.blob_id, "size": copy.blob_size})
+                row = {"video_id": str(video_id), "variant": copy.variant}
+                tx.table("copy").insert({"blob_id": copy.blob_id, **row})
+                self._append(tx, now, "copy", id, {**row, **msgspec.structs.asdict(copy)}, BOX)
+
+        self._db.write(work)
+
     def record_unchecked(self, lease: jobs.Lease, video_id: UUID, verdict: Verdict, reason: str) -> None:
         """Every attempt failed: the job is parked with its ``reason``, and the tablet gets its answer all the same."""
         self._judge(lease, "parked", reason, video_id, verdict)
@@ -126,6 +152,8 @@ class Capture:
 
         def work(tx: Tx) -> None:
             jobs.end(tx, lease, end, reason)
+            if end == "done":
+                jobs.add(tx, PROVE, video_id)
             video = one(tx, "SELECT sacrifice_id FROM video WHERE id = ?", video_id)
             assert video is not None, "the job was written with its video"
             row = {"video_id": str(video_id), "outcome": verdict.outcome}

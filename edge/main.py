@@ -179,6 +179,7 @@ def work(settings: Settings) -> None:
     """The process that checks videos. It is the only one that does, so whoever held a lease before it is dead."""
     from edge import worker
     from edge.check import Checker
+    from edge.proofs import Proofs
     from edge.queue import Queue
     from models_tflite.store import Store
     from shared.evidence.stages import Stages
@@ -191,7 +192,9 @@ def work(settings: Settings) -> None:
         stages = Stages(box.settings.stages)
         models = Store.from_environ(os.environ)
         check = Checker(Site(box.db), box.blobs, models, stages, settings.engine, settings.detector)
-        return worker.Worker(box.db, box.capture, check, bell, box.clock, new_id)
+        recipients = [box.keys.seal.public, box.node.hub_seal]
+        prove = Proofs(Site(box.db), box.blobs, recipients, box.settings.uploads)
+        return worker.Worker(box.db, box.capture, check, prove, bell, box.clock, new_id)
 
     workers = worker.Workers([busy(Box.open(settings)), busy(Box.open(practice.settings(settings)))])
     worker.run(workers, Queue(settings.queue, workers.look), Ear(settings.run, [JOB]))

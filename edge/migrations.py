@@ -268,3 +268,17 @@ def pruned(tx: sqlite_utils.Database) -> None:
 def receipts(tx: sqlite_utils.Database) -> None:
     """When the hub had a whole file durably, by a receipt whose signature was checked. Nothing less frees space."""
     tx.executescript("ALTER TABLE blob ADD COLUMN confirmed_ms INTEGER;")
+
+
+@steps()
+def copies(tx: sqlite_utils.Database) -> None:
+    """The files that go ahead of a video. The feed is read anew, so that each receipt is checked as it is today."""
+    tx.executescript("""
+        CREATE TABLE copy (
+            blob_id TEXT PRIMARY KEY REFERENCES blob (id),
+            video_id TEXT NOT NULL REFERENCES video (id),
+            variant TEXT NOT NULL CHECK (variant IN ('poster', 'preview')),
+            UNIQUE (video_id, variant)
+        ) STRICT;
+        UPDATE link SET mark = x'';
+    """)

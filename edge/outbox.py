@@ -98,12 +98,17 @@ class Outbox:
     def outgoing(self) -> Sequence[Outgoing]:
         """Also what has left the box, should its receipt be gone: the hub may still have it, and is asked."""
         rows = self._db.rows("""
-            SELECT blob.id, blob.size, video.id AS video, video.captured ->> 'wall_ms' AS recorded_ms, verdict.outcome
-            FROM video JOIN blob ON blob.id = video.blob_id LEFT JOIN verdict ON verdict.video_id = video.id
+            WITH file AS (
+                SELECT blob_id, id AS video_id, 'original' AS kind FROM video
+                UNION ALL SELECT blob_id, video_id, variant FROM copy)
+            SELECT blob.id, blob.size, kind, video.id AS video, captured ->> 'wall_ms' AS recorded_ms, outcome
+            FROM file JOIN blob ON blob.id = file.blob_id JOIN video ON video.id = file.video_id
+            LEFT JOIN verdict ON verdict.video_id = video.id
             WHERE NOT blob.sent ORDER BY video.rowid""")
         return order(
-            Outgoing(row["id"], row["size"], "original", UUID(row["video"]), due_ms(row["recorded_ms"], row["outcome"]))
-            for row in rows
+            Outgoing(each["id"], each["size"], each["kind"], UUID(each["video"]),
+                     due_ms(each["recorded_ms"], each["outcome"]))
+            for each in rows
         )
 
     def sent(self, blob_id: str) -> None:

@@ -77,7 +77,7 @@ def _note(tx: Tx, blob_id: str) -> bool:
 
 def typical(tx: Tx) -> int:
     """Bytes of a video to come: the mean of the last ones."""
-    late = "SELECT size FROM blob ORDER BY rowid DESC LIMIT 50"
+    late = "SELECT blob.size FROM video JOIN blob ON blob.id = video.blob_id ORDER BY video.rowid DESC LIMIT 50"
     (mean,) = tx.execute(f"SELECT avg(size) FROM ({late})").fetchone()  # noqa: S608 - a constant
     return max(int(mean or TYPICAL_BYTES), LEAST_BYTES)
 

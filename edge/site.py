@@ -207,6 +207,13 @@ class Site:
 
         return self._db.read(work)
 
+    def verdict(self, video_id: UUID) -> Verdict:
+        """Of a video that was checked. Raises ``not_found``."""
+        rows = self._db.rows("SELECT body FROM verdict WHERE video_id = ?", str(video_id))
+        if not rows:
+            raise QurbaniError("not_found", "this video has not been checked")
+        return msgspec.json.decode(rows[0]["body"], type=Verdict)
+
     def judged(self) -> list[tuple[UUID, Verdict]]:
         """Every video that has its verdict, oldest first."""
         rows = self._db.rows("SELECT video_id, body FROM verdict ORDER BY rowid")

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from edge.capture import VALIDATE
 from edge.db import Database, Tx, one
 from edge.disk import Disk
 from edge.eid import Season, its_window, season
@@ -102,7 +103,8 @@ def read(db: Database, disk: Disk, models: Store, clock: Clock) -> Status:
         node = one(tx, "SELECT node.*, site.name AS site FROM node LEFT JOIN site ON site.id = node.site_id") or {}
         link = first(tx, "SELECT * FROM link")
         ops = first(tx, "SELECT count(*) AS unsent, min(wall_ms) AS oldest FROM op WHERE seq > ?", link["acked"])
-        videos = first(tx, "SELECT count(*) AS count, coalesce(sum(size), 0) AS bytes FROM blob WHERE NOT sent")
+        videos = first(tx, f"""
+            SELECT count(*) AS count, coalesce(sum(blob.size), 0) AS bytes FROM {VIDEOS} WHERE NOT sent""")  # noqa: S608
         sync = SyncStatus(
             hub=node.get("hub_url"),
             last_contact_s=ago(link["contact_ms"]),
@@ -115,8 +117,9 @@ def read(db: Database, disk: Disk, models: Store, clock: Clock) -> Status:
             places={**dict.fromkeys(PLACES, 0), **dict(tx.execute(_PLACES).fetchall())},
         )
         job = tx.table("job")
-        queue = QueueStatus(job.count_where("state = 'open'"), job.count_where("state = 'parked'"))
-        gone = tx.table("blob").count_where("pruned")
+        queue = QueueStatus(
+            job.count_where("state = 'open' AND kind = ?", [VALIDATE]), job.count_where("state = 'parked'"))
+        gone = tx.table("video").count_where("blob_id IN (SELECT id FROM blob WHERE pruned)")
         room = DiskStatus(disk.free, disk.reserve, captures_left(tx, disk), gone)
         id = UUID(node["id"]) if node else None
         off, when = uncertainty(tx, reading), its_window(tx)

@@ -1,18 +1,20 @@
-"""Takes jobs from the ledger and does them: looks at each video and writes down what it found."""
+"""Takes jobs from the ledger and does them: checks each video, then makes what goes ahead of it over a slow line."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 import structlog
 
 from edge import jobs
 from edge.bus import OP, Bell, Ear
-from edge.capture import Capture
+from edge.capture import PROVE, Capture
 from edge.db import Database
 from edge.jobs import Lease
+from edge.proofs import Prove
 from edge.queue import Queue
 from shared.clock import Clock
 from shared.domain.verdict import Reason, Verdict
@@ -32,10 +34,13 @@ _log = structlog.get_logger(__name__)
 class Worker:
     """Does what is due, one job at a time."""
 
-    def __init__(self, db: Database, capture: Capture, check: Check, bell: Bell, clock: Clock, new_id: NewId) -> None:
+    def __init__(
+        self, db: Database, capture: Capture, check: Check, prove: Prove, bell: Bell, clock: Clock, new_id: NewId
+    ) -> None:
         self._db = db
         self._capture = capture
         self._check = check
+        self._prove = prove
         self._bell = bell
         self._clock = clock
         self._new_id = new_id
@@ -65,11 +70,17 @@ class Worker:
             self._give_up(lease, "the worker died at each attempt")
             return
         try:
-            verdict = self._check(lease.key)
+            keep = self._kept(lease)
         except Exception as error:  # the outermost loop of the worker: one bad video must not end it
             self._failed(lease, error)
         else:
-            self._capture.record_verdict(lease, lease.key, verdict)
+            keep()
+
+    def _kept(self, lease: Lease) -> Callable[[], None]:
+        """Do the work; what writes down what came of it."""
+        if lease.kind == PROVE:
+            return partial(self._capture.keep_copies, lease, lease.key, self._prove(lease.key))
+        return partial(self._capture.record_verdict, lease, lease.key, self._check(lease.key))
 
     def _failed(self, lease: Lease, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"
@@ -81,6 +92,9 @@ class Worker:
             self._db.write(lambda tx: jobs.retry(tx, lease, now, reason))
 
     def _give_up(self, lease: Lease, reason: str) -> None:
+        if lease.kind == PROVE:  # the video itself still goes
+            self._db.write(lambda tx: jobs.end(tx, lease, "parked", reason))
+            return
         verdict = Verdict("review", RULES, reasons=(Reason("decoder_crashed"),))
         self._capture.record_unchecked(lease, lease.key, verdict, reason)
 

@@ -42,6 +42,7 @@ APPLY: dict[str, Apply] = {
     "sacrifice": executors.apply_sacrifices,
     "video": uploads.apply_videos,
     "verdict": processing.apply_verdicts,
+    "copy": uploads.apply_copies,
     "manifest": manifests.apply_manifests,
 }
 """Which service takes in the records that boxes write, in the order in which they speak of each other.

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from cloud.processing.service import HeardName
+from cloud.uploads.service import Ahead
 
 
 class SignIn(msgspec.Struct, frozen=True):
@@ -33,13 +34,17 @@ class Film(msgspec.Struct, frozen=True):
 
 
 class Animal(msgspec.Struct, frozen=True):
-    """An animal with shares of the order, on behalf of ``names``; ``film`` once it was found authentic."""
+    """An animal with shares of the order, on behalf of ``names``; ``film`` once it was found authentic.
+
+    ``ahead`` is what the site sent before its video, where the site's own check was good: provisional.
+    """
 
     species: str
     tag: str
     site: str
     names: list[str]
     film: Film | None
+    ahead: Ahead | None = None
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -60,7 +60,8 @@ async def _animal(session: AsyncSession, found: donors.Order, animal: executors.
     sacrifices = [row.id for row in await executors.sacrifices_of(session, found.id) if row.animal_id == animal.id]
     video = await uploads.authentic_video(session, sacrifices)
     film = await _film(session, video.id, found.donor_id, names) if video else None
-    return Animal(animal.species, animal.tag, site, names, film)
+    ahead = None if film else await uploads.ahead_of(session, sacrifices)
+    return Animal(animal.species, animal.tag, site, names, film, ahead)
 
 
 async def _film(session: AsyncSession, video_id: UUID, donor_id: UUID, names: list[str]) -> Film:

@@ -55,7 +55,9 @@ async def apply_verdicts(
         for key, each in told.items()
     ])
     for key, each in told.items():
-        checks[each.video_id].verdict_id = checks[each.video_id].verdict_id or key
+        if checks[each.video_id].verdict_id is None:
+            checks[each.video_id].verdict_id = key
+            await uploads.say(session, each.video_id, each.outcome)
     await session.flush()
     for check in checks.values():
         await _end(session, check, now)

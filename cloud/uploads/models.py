@@ -12,6 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from cloud.platform import database
 from shared.domain.sacrifice import VIDEO
 
+VARIANTS = ("original", "compressed", "poster", "still", "preview")
+
 
 class Base(database.Base):
     __abstract__ = True
@@ -48,15 +50,20 @@ class Video(Base):
     """Why it failed: the code of an error."""
     outcome: Mapped[str | None] = mapped_column(Text)
     """What its check ended with; only ``authentic`` is shown to donors."""
+    said: Mapped[str | None] = mapped_column(Text)
+    """What the box's own check ended with. As long as there is no ``outcome``, it decides who sees what went ahead."""
     created: Mapped[datetime]
     changed: Mapped[datetime]
 
 
 class Copy(Base):
-    """One file of a video. ``blob_id`` is its address in the store; ``sha256`` and ``size`` are of the plaintext."""
+    """One file of a video. ``blob_id`` is its address in the store; ``sha256`` and ``size`` are of the plaintext.
+
+    ``still`` and ``preview`` were made by the box and go ahead of the original: their bytes may not be here yet.
+    """
 
     __tablename__ = "copies"
-    __table_args__ = (CheckConstraint("variant IN ('original', 'compressed', 'poster')", name="variant"),)
+    __table_args__ = (CheckConstraint(f"variant IN {VARIANTS}", name="variant"),)
 
     video_id: Mapped[UUID] = mapped_column(ForeignKey(Video.id), primary_key=True)
     variant: Mapped[str] = mapped_column(Text, primary_key=True)

@@ -9,7 +9,8 @@ import msgspec
 
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
-Variant = Literal["original", "compressed", "poster"]
+Variant = Literal["original", "compressed", "poster", "still", "preview"]
+"""The last two are the box's, and provisional: they went ahead of the original."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -22,6 +23,17 @@ class Told(msgspec.Struct, frozen=True):
     blob_size: Size
     media_type: Annotated[str, msgspec.Meta(max_length=100)]
     captured: dict[str, Any]
+
+
+class ToldCopy(msgspec.Struct, frozen=True):
+    """The merged fields of a copy that a box made."""
+
+    video_id: UUID
+    variant: Literal["poster", "preview"]
+    sha256: Hash
+    size: Size
+    blob_id: Hash
+    blob_size: Size
 
 
 class Video(msgspec.Struct, frozen=True):
@@ -49,3 +61,11 @@ class Copy(msgspec.Struct, frozen=True):
     media_type: str
     width: int | None = None
     height: int | None = None
+
+
+class Ahead(msgspec.Struct, frozen=True):
+    """What a box sent ahead of a video that is not checked at the hub yet: provisional, and marked as that."""
+
+    video_id: UUID
+    still: bool
+    preview: bool

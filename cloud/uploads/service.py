@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -21,8 +21,13 @@ from shared.errors import QurbaniError
 from shared.events import NotificationWanted, VideoArrived, VideoPreprocessed, VideoProcessed
 from shared.ids import NewId
 
+Ahead = schemas.Ahead
+T = TypeVar("T", schemas.Told, schemas.ToldCopy)
+
 QUEUE = "videoUpload"
 PAGE = 100
+AHEAD = {"poster": ("still", "image/jpeg"), "preview": ("preview", "video/mp4")}
+"""What a box makes of a video to go ahead of it, as the hub calls it, and what that is."""
 
 
 # From the boxes
@@ -36,7 +41,7 @@ async def apply_videos(
     Their fields are written once, so the same records again change nothing. Raises ``bad_op`` where one is not
     complete or belongs to no sacrifice at that site; then none is taken in.
     """
-    told = {key: _read(records[key]) for key in sorted(records)}
+    told = {key: _read(records[key], schemas.Told) for key in sorted(records)}
     sites = await executors.sacrifice_sites(session, {each.sacrifice_id for each in told.values()})
     for each in told.values():
         if each.sacrifice_id not in sites:
@@ -65,15 +70,40 @@ async def apply_videos(
             await _arrive(session, await _locked(session, key), now)
 
 
-def _read(fields: Mapping[str, Any]) -> schemas.Told:
+def _read(fields: Mapping[str, Any], kind: type[T]) -> T:
     try:
-        return msgspec.convert(fields, schemas.Told)
+        return msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
         raise QurbaniError("bad_op", f"video: {error}") from error
 
 
+async def apply_copies(
+    session: AsyncSession, records: Mapping[UUID, Mapping[str, Any]], *, node: UUID, site: UUID, now: datetime
+) -> None:
+    """Take in records of files that go ahead of videos: all fields of each, by its key. The first of each kind counts.
+
+    Raises ``bad_op`` where one is not complete or its video is not of that site; then none is taken in.
+    """
+    told = [_read(fields, schemas.ToldCopy) for fields in records.values()]
+    videos = await known_videos(session, {each.video_id for each in told})
+    if any(each.video_id not in videos or videos[each.video_id].site_id != site for each in told):
+        raise QurbaniError("bad_op", "the copy is of a video that nobody told of at that site")
+    await session.execute(insert(models.Copy).on_conflict_do_nothing(), [
+        {
+            "video_id": each.video_id, "variant": AHEAD[each.variant][0], "blob_id": each.blob_id,
+            "sha256": each.sha256, "size": each.size, "media_type": AHEAD[each.variant][1], "created": now,
+        }
+        for each in told
+    ])  # fmt: skip
+
+
+async def say(session: AsyncSession, video_id: UUID, outcome: str) -> None:
+    """A box's check of a video ended so."""
+    (await _locked(session, video_id)).said = outcome
+
+
 async def blob_arrived(session: AsyncSession, blob_id: str, now: datetime) -> None:
-    """The bytes of a sealed original are in the store, whole. Saying so again changes nothing."""
+    """The bytes of a sealed file are in the store, whole. Saying so again changes nothing."""
     blob = (await _meet(session, {blob_id}))[blob_id]
     blob.arrived = blob.arrived or now
     query = select(models.Video).where(models.Video.blob_id == blob_id).order_by(models.Video.id).with_for_update()
@@ -184,12 +214,14 @@ async def processed(session: AsyncSession, result: VideoProcessed, now: datetime
 async def watchable(session: AsyncSession, video_id: UUID, variant: str, donor_id: UUID | None) -> schemas.Copy:
     """A file of a video, for a donor (``donor_id``) or for the staff (None).
 
-    A donor gets the copies of authentic videos in which there is a share of theirs. Raises ``not_found``, alike
-    whether there is no such file or it is not for this donor.
+    A donor gets the copies of authentic videos in which there is a share of theirs, and until the video is checked
+    here, what went ahead of one that the box found authentic. Raises ``not_found``, alike whether there is no such file
+    or it is not for this donor.
     """
     row = await _get(session, video_id)
     copy = await session.get(models.Copy, (video_id, variant))
-    if copy is None or (donor_id is not None and not await _is_for_donor(session, row, variant, donor_id)):
+    may_see = donor_id is None or await _is_for_donor(session, row, variant, donor_id)
+    if copy is None or not may_see or not await _is_here(session, copy):
         raise QurbaniError("not_found", "there is no such video")
     return _copy(copy)
 
@@ -234,6 +266,24 @@ async def authentic_video(session: AsyncSession, sacrifice_ids: Iterable[UUID]) 
     return None if row is None else _video(row)
 
 
+async def ahead_of(session: AsyncSession, sacrifice_ids: Iterable[UUID]) -> schemas.Ahead | None:
+    """What has arrived ahead of the newest video of these sacrifices that is still to be checked here, if anything."""
+    query = (
+        select(models.Copy.video_id, models.Copy.variant)
+        .join(models.Video, models.Video.id == models.Copy.video_id)
+        .join(models.Blob, models.Blob.id == models.Copy.blob_id)
+        .where(
+            models.Video.sacrifice_id.in_(list(sacrifice_ids)), models.Video.outcome.is_(None),
+            models.Video.said == "authentic", models.Video.state != "failed",
+            models.Copy.variant.in_(("still", "preview")), models.Blob.arrived.is_not(None),
+        )
+        .order_by(models.Video.id.desc())
+    )  # fmt: skip
+    rows = (await session.execute(query)).all()
+    here = {row.variant for row in rows if row.video_id == rows[0].video_id}
+    return schemas.Ahead(rows[0].video_id, "still" in here, "preview" in here) if rows else None
+
+
 async def donors_in(session: AsyncSession, sacrifice_id: UUID) -> set[UUID]:
     """The donors who have a share of the animal."""
     sacrifice = await executors.sacrifice(session, sacrifice_id)
@@ -247,8 +297,14 @@ async def subject_of(session: AsyncSession, sacrifice_id: UUID) -> UUID:
 
 
 async def _is_for_donor(session: AsyncSession, row: models.Video, variant: str, donor_id: UUID) -> bool:
-    shown = row.outcome == "authentic" and variant != "original"
-    return shown and donor_id in await donors_in(session, row.sacrifice_id)
+    is_ahead = variant in ("still", "preview")
+    shown = (row.outcome or row.said if is_ahead else row.outcome) == "authentic" and variant != "original"
+    return shown and row.state != "failed" and donor_id in await donors_in(session, row.sacrifice_id)
+
+
+async def _is_here(session: AsyncSession, copy: models.Copy) -> bool:
+    """What the hub made, it has; what a box announced may still be on its way."""
+    return copy.variant not in ("still", "preview") or await has_arrived(session, copy.blob_id)
 
 
 def _move(row: models.Video, to: str, now: datetime) -> None:

@@ -48,6 +48,14 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "outcome": "write_once",
         "body": "write_once",  # shared.domain.verdict.Verdict as plain data
     },
+    "copy": {  # a file that goes ahead of a video, as the box makes it; provisional until the hub has its own
+        "video_id": "write_once",
+        "variant": "write_once",  # poster or preview
+        "sha256": "write_once",  # of the file, hex
+        "size": "write_once",
+        "blob_id": "write_once",
+        "blob_size": "write_once",
+    },
     "manifest": {
         "video_id": "write_once",
         "text": "write_once",  # the file as it was signed, see shared.evidence.manifest

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -24,7 +25,8 @@ class Quality(msgspec.Struct, frozen=True):
 
     ``long_side`` is the most pixels along the longer side, ``fps`` the most frames a second, ``crf`` the
     constant rate factor of H.264 (0 to 51, lower is better), ``video_rate`` the cap in bits a second over
-    two seconds, ``audio_rate`` the AAC rate in bits a second for each channel.
+    two seconds, ``audio_rate`` the AAC rate in bits a second for each channel. ``begin`` and ``seconds`` say which part
+    of the video: where it is too short for that, what there is.
     """
 
     long_side: int = 1280
@@ -33,6 +35,8 @@ class Quality(msgspec.Struct, frozen=True):
     preset: str = "veryfast"
     video_rate: int = 2_000_000
     audio_rate: int = 64_000
+    begin: float = 0.0
+    seconds: float = math.inf
 
 
 WATCHABLE = Quality()
@@ -62,7 +66,7 @@ def compress(source: Video, target: BinaryIO, quality: Quality = WATCHABLE,
         picture = _Picture(out, original.video, upright, quality)
         sound = Sound(out, original.audio, quality.audio_rate) if original.audio is not None else None
         report = _Report(progress, original.seconds)
-        for stream, frame in original.frames(*filter(None, (original.video, original.audio))):
+        for stream, frame in _part(original, quality):
             if stream is original.video:
                 picture.put(frame)
                 report(frame.time)
@@ -74,6 +78,22 @@ def compress(source: Video, target: BinaryIO, quality: Quality = WATCHABLE,
     if progress is not None:
         progress(1.0)
     return Rendition(upright.width, upright.height, picture.seconds, sound is not None and sound.heard)
+
+
+def _part(original: Source, quality: Quality) -> Iterator[tuple[Any, Any]]:
+    """The frames of the part that is wanted, with its beginning as the moment 0."""
+    streams = [stream for stream in (original.video, original.audio) if stream is not None]
+    begin = quality.begin if quality.begin < original.seconds else 0.0
+    if begin:
+        original.seek(begin)
+    for stream, frame in original.frames(*streams):
+        if stream is original.video and (frame.time or 0.0) >= begin + quality.seconds:
+            return
+        if begin:
+            if frame.time is None or frame.time < begin:
+                continue
+            frame.pts -= round(begin / frame.time_base)
+        yield stream, frame
 
 
 class _Picture:

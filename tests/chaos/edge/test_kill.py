@@ -157,20 +157,22 @@ def test_this_would_catch_an_acknowledgement_before_the_commit(tmp_path: Path) -
 
 
 def is_quiet(box: Box, hub: Hub) -> bool:
-    unsent = box.rows("SELECT (SELECT count(*) FROM blob WHERE NOT sent) AS blobs, (SELECT max(seq) FROM op) AS head")
-    return unsent == [{"blobs": 0, "head": len(hub.ops)}]
+    unsent = box.rows("""
+        SELECT (SELECT count(*) FROM blob WHERE NOT sent) AS blobs, (SELECT max(seq) FROM op) AS head,
+            (SELECT count(*) FROM job WHERE state = 'open') AS jobs""")
+    return unsent == [{"blobs": 0, "head": len(hub.ops), "jobs": 0}]
 
 
 def check(box: Box, hub: Hub, executor: Executor) -> None:
     videos = {UUID(row["id"]): row for row in box.rows("SELECT * FROM video")}
     verdicts = box.rows("SELECT video_id, outcome FROM verdict")
 
-    # On the box: one record, one blob, one verdict, one finished job of each; no file that nobody needs.
+    # On the box: one record, one blob, one verdict, one finished job of each kind; no file that nobody needs.
     assert executor.opened == {UUID(row["id"]) for row in box.rows("SELECT id FROM sacrifice")}
     assert executor.acknowledged.keys() == videos.keys()
     assert {row["video_id"]: row["outcome"] for row in verdicts} == executor.judged
     assert len(verdicts) == len(videos)
-    assert box.rows("SELECT count(*) AS jobs FROM job WHERE state <> 'open'") == [{"jobs": len(videos)}]
+    assert box.rows("SELECT count(*) AS jobs FROM job WHERE state <> 'open'") == [{"jobs": 2 * len(videos)}]
     assert {path.name for path in box.folder.glob("blobs/??/*")} == {row["blob_id"] for row in videos.values()}
     # What a crash leaves of a finished upload is the file of its blob under a second name, until it expires.
     assert all(data.stat().st_nlink == 2 for data in box.folder.glob("uploads/*/data"))

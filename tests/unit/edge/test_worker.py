@@ -10,7 +10,7 @@ import pytest
 
 from edge import jobs
 from edge.bus import Bell
-from edge.capture import Capture, Video
+from edge.capture import Capture, Copy, Video
 from edge.db import Database
 from edge.worker import Worker
 from shared.clock import ManualClock
@@ -31,7 +31,7 @@ def video(capture: Capture, sacrifice: UUID) -> UUID:
 @pytest.fixture
 def worker(db: Database, capture: Capture, clock: ManualClock, tmp_path: Path) -> Iterator[Callable[[Check], Worker]]:
     bell = Bell(tmp_path, "worker")
-    yield lambda check: Worker(db, capture, check, bell, clock, new_id)
+    yield lambda check: Worker(db, capture, check, lambda id: [], bell, clock, new_id)
     bell.close()
 
 
@@ -114,3 +114,27 @@ def test_a_failure_after_the_lease_changes_nothing(
 
     worker(meanwhile).look()
     assert job(db) == ("done", 2, None)
+
+
+def test_what_goes_ahead_is_made_after_the_verdict_and_holds_nothing_up(
+    db: Database, capture: Capture, clock: ManualClock, video: UUID, tmp_path: Path
+) -> None:
+    bell, tried = Bell(tmp_path, "worker"), list[UUID]()
+
+    def prove(id: UUID) -> list[Copy]:
+        assert verdicts(db) == ["authentic"], "first the verdict"
+        tried.append(id)
+        if len(tried) == 1:
+            raise MemoryError("too much")
+        return [Copy("poster", "ef" * 32, 3, "01" * 32, 200)]
+
+    busy = Worker(db, capture, good, prove, bell, clock, new_id)
+    busy.look()
+    busy.look()
+    clock.advance(2 * jobs.RETRY_MS)
+    busy.look()
+    bell.close()
+    assert tried == [video] * 2
+    assert db.rows("SELECT blob_id, variant FROM copy") == [{"blob_id": "01" * 32, "variant": "poster"}]
+    assert db.rows("SELECT entity FROM op ORDER BY seq DESC LIMIT 1") == [{"entity": "copy"}]
+    assert db.rows("SELECT state FROM job ORDER BY id") == [{"state": "done"}] * 2

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import msgspec
 import numpy as np
 import pytest
 
@@ -55,6 +56,24 @@ def copy(original: io.BytesIO, quality: Quality = QUICK) -> io.BytesIO:
     target = io.BytesIO()
     compress(original, target, quality)
     return target
+
+
+def test_a_part_begins_where_it_is_wanted_and_at_zero(tmp_path: Path) -> None:
+    with blank.make(tmp_path / "clip.mp4", seconds=6).open("rb") as whole:
+        part = io.BytesIO()
+        made = compress(whole, part, msgspec.structs.replace(QUICK, fps=5, begin=3.3, seconds=1.5))
+    assert made.seconds == pytest.approx(1.5, abs=0.25)
+    with av.open(part) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times[0] == pytest.approx(0, abs=0.1)
+    assert times[-1] == pytest.approx(1.3, abs=0.25)
+    part.seek(0)
+    with av.open(part) as container:
+        heard = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+    assert heard == pytest.approx(1.5, abs=0.3)
+    beyond = io.BytesIO()
+    with (tmp_path / "clip.mp4").open("rb") as whole:
+        assert compress(whole, beyond, msgspec.structs.replace(QUICK, begin=60, seconds=1)).seconds > 0.5
 
 
 def test_h264_and_aac_with_the_index_in_front(tmp_path: Path) -> None:

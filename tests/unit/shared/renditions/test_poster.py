@@ -37,7 +37,14 @@ def test_not_the_black_lead_in() -> None:
             frame.pts, frame.time_base = index, Fraction(1, 10)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-    assert np.asarray(Image.open(io.BytesIO(poster(film))).convert("L")).mean() > 60
+
+    def brightness(at: float | None) -> float:
+        return float(np.asarray(Image.open(io.BytesIO(poster(film, at=at))).convert("L")).mean())
+
+    assert brightness(None) > 60
+    assert brightness(0.4) < 20, "the moment that was asked for"
+    assert brightness(1.2) > 60
+    assert brightness(99) > 60, "past the end there is the end"
 
 
 def test_nothing_to_show_says_so() -> None:
