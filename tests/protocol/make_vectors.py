@@ -6,6 +6,7 @@ They are part of the specification: a change in one of them is a change of the p
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zlib
 from pathlib import Path
@@ -256,11 +257,49 @@ def bundles() -> Any:
     return {"letters": letters, "files": dict(sorted(site.files.items()))}
 
 
+def sealed_files() -> Any:
+    """Files sealed for box and hub in segments of 32 bytes, and what is wrong with others. As random as letters."""
+    path = FOLDER / "sealed.json"
+    kept = json.loads(path.read_text("utf-8")) if path.exists() else {"whole": []}
+    before = {bytes.fromhex(each["plain"]): bytes.fromhex(each["sealed"]) for each in kept["whole"]}
+    plains = [b"", b"one segment", bytes(range(64)), bytes(range(100))]
+    whole = {plain: before.get(plain) or _sealed(plain) for plain in plains}
+    good = whole[plains[-1]]
+    head, segment = len(good) - 4 * 28 - 100, 32 + 28
+    damaged = {
+        "the final segment is missing": good[:-32],
+        "it ends within a segment": good[:-1],
+        "two segments have changed places": (
+            good[:head] + good[head + segment : head + 2 * segment] + good[head : head + segment]
+            + good[head + 2 * segment :]),
+        "a bit of a segment": _flipped(good, len(good) - 40),
+        "a bit of the commitment": _flipped(good, 50),
+        "a bit of the segment size": _flipped(good, 10),
+    }  # fmt: skip
+    return {
+        "whole": [{"plain": plain, "sealed": sealed, "blob_id": hashlib.sha256(sealed).hexdigest()}
+                  for plain, sealed in whole.items()],
+        "damaged": [{"what": what, "sealed": sealed} for what, sealed in damaged.items()],
+    }
+
+
+def _sealed(plain: bytes) -> bytes:
+    out = io.BytesIO()
+    sealer = sealed.Sealer.begin(out.write, [SEAL_KEY.public, HUB_SEAL_KEY.public], segment_size=32)
+    sealer.write(plain)
+    sealer.finish()
+    return out.getvalue()
+
+
+def _flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
 def vectors() -> dict[str, str]:
     """Every file of vectors, by its name."""
     made = {"keys": keys, "stamps": stamps, "ops": ops, "messages": messages, "refused": refused, "merges": merges,
             "enrolments": enrolments, "assertions": assertions, "digests": digests, "receipts": given_receipts,
-            "possessions": possessions, "bundles": bundles}
+            "possessions": possessions, "bundles": bundles, "sealed": sealed_files}
     return {f"{name}.json": json.dumps(_plain(make()), ensure_ascii=False, indent=1) + "\n"
             for name, make in made.items()}
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shared import sealed
@@ -125,6 +126,24 @@ def test_letters_open_with_the_hubs_key() -> None:
         plain = zlib.decompress(sealed.unseal(bytes.fromhex(letter["sealed"]), UnsealKey(bytes.fromhex(secret))))
         assert plain.hex() == letter["plain"]
         assert independent.batch_ops(independent.unpack(plain)["batch"])
+
+
+@pytest.mark.parametrize("name", ["box opens", "hub opens"])
+def test_sealed_files_by_both(name: str) -> None:
+    found = load("sealed")
+    [secret] = (bytes.fromhex(key["secret"]) for key in load("keys") if key["name"] == name)
+    for vector in found["whole"]:
+        raw = bytes.fromhex(vector["sealed"])
+        assert hashlib.sha256(raw).hexdigest() == vector["blob_id"]
+        assert independent.unseal(raw, secret).hex() == vector["plain"]
+        assert sealed.unseal(raw, UnsealKey(secret)).hex() == vector["plain"]
+    assert len(found["damaged"]) == 6
+    for vector in found["damaged"]:
+        raw = bytes.fromhex(vector["sealed"])
+        with pytest.raises((AssertionError, InvalidTag)):
+            independent.unseal(raw, secret)
+        with pytest.raises(QurbaniError, match="damaged"):
+            sealed.unseal(raw, UnsealKey(secret))
 
 
 def test_stamps_by_their_definition() -> None:
