@@ -18,14 +18,16 @@ import commands.cloud
 import commands.edge
 from cloud import main
 from cloud.apply.sticks import Taken
-from edge.capture import Video
+from edge import jobs
+from edge.capture import Copy, Video
 from edge.main import Box, enrol, opened
 from edge.outbox import Outbox
 from edge.settings import Settings
 from edge.stick import Visit, export, take_back
+from shared.domain.verdict import Verdict
 from shared.errors import QurbaniError
 from shared.ids import new_id
-from shared.sealed import Sealer
+from shared.sealed import Blob, Sealer
 from shared.stick import to_hub
 from sync.calls import Call, Reply, drive
 from sync.messages import BLOBS
@@ -54,6 +56,12 @@ class Site:
         free = "SELECT id FROM animal WHERE id NOT IN (SELECT animal_id FROM sacrifice)"
         animal, sacrifice, video = UUID(self.box.db.rows(free)[0]["id"]), new_id(), new_id()
         self.box.capture.open_sacrifice(sacrifice, animal, new_id())
+        blob = self._seal(size)
+        kept = Video(video, sacrifice, blob.sha256, blob.size, blob.blob_id, blob.blob_size, "video/mp4")
+        self.box.capture.keep_video(kept, new_id())
+        return video
+
+    def _seal(self, size: int) -> Blob:
         path = self.box.settings.folder / "sealing"
         with path.open("wb") as out:
             sealer = Sealer.begin(out.write, [self.box.keys.seal.public, self.box.node.hub_seal])
@@ -61,9 +69,20 @@ class Site:
             blob = sealer.finish()
         self.box.blobs.keep(path, blob.blob_id)
         path.unlink()
-        kept = Video(video, sacrifice, blob.sha256, blob.size, blob.blob_id, blob.blob_size, "video/mp4")
-        self.box.capture.keep_video(kept, new_id())
-        return video
+        return blob
+
+    def prove(self, video: UUID) -> None:
+        """The check of the only video has ended well, and its poster is made."""
+        self.box.capture.record_verdict(self._lease(), video, Verdict("authentic", "1"))
+        blob = self._seal(900)
+        poster = Copy("poster", blob.sha256, blob.size, blob.blob_id, blob.blob_size)
+        self.box.capture.keep_copies(self._lease(), video, [poster])
+
+    def _lease(self) -> jobs.Lease:
+        now = self.box.clock.read()
+        lease = self.box.db.write(lambda tx: jobs.take(tx, now, new_id()))
+        assert lease
+        return lease
 
     def export(self) -> Visit:
         return export(self.box, self.stick, lambda size: None, part_bytes=PART)
@@ -138,6 +157,18 @@ def test_a_site_that_never_has_a_network(site: Site, environ: dict[str, str], hu
     manifest.write_bytes(manifest.read_bytes()[:-1] + b"?")
     [taken] = qurbani(commands.cloud.app, at_hub, "import-bundle", stick)
     assert [refused["code"] for refused in taken["refused"]] == ["bad_signature"]
+
+
+def test_a_stick_carries_what_goes_ahead_of_a_video_too(site: Site, hub: CloudHub) -> None:
+    site.sync()
+    site.prove(video := site.record())
+    assert [blob.kind for blob in site.export().exported.blobs] == ["poster", "original"]
+    site.imported()
+    here = "SELECT variant FROM uploads.copies JOIN uploads.blobs ON blobs.id = copies.blob_id WHERE video_id = :id"
+    assert hub.sql(f"{here} AND arrived IS NOT NULL", id=video) == ["still"]
+    assert not hub.sql("SELECT seq FROM sync.ops WHERE node = :node AND parked_code IS NOT NULL", node=site.box.node.id)
+    site.take_back()
+    assert site.unsent() == [{"ops": 0, "blobs": 0}]
 
 
 def test_what_a_stick_carried_is_not_sent_again_and_what_was_sent_is_not_read_again(site: Site) -> None:
