@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -63,16 +64,16 @@ def enhancement(films: Films = 4, pictures: Annotated[int, typer.Option(min=3)] 
     """What enhancement gives back of a halved, noisy, compressed film, beside plain enlarging."""
     seeds = range(enhanced.JUDGED, enhanced.JUDGED + films)
     reports = []
-    for crf in (12, 24):
-        with _bar(f"crf {crf}") as say:
-            reports.append(enhanced.judge(made, seeds, (640, 360), pictures, crf, say))
+    for noise, crf in product(enhanced.NOISES, (12, 24)):
+        with _bar(f"{noise} noise, crf {crf}") as say:
+            reports.append(enhanced.judge(made, seeds, (640, 360), pictures, crf, noise, say))
     if as_json:
         typer.echo(msgspec.json.encode(reports))
         return
-    table = Table("compressed at crf", "way", "PSNR, dB", "SSIM", box=None)
+    table = Table("noise", "compressed at crf", "way", "PSNR, dB", "SSIM", box=None)
     for report in reports:
         for way, quality in report.ways.items():
-            table.add_row(str(report.crf), way, f"{quality.psnr:.2f}", f"{quality.ssim:.3f}")
+            table.add_row(report.noise, str(report.crf), way, f"{quality.psnr:.2f}", f"{quality.ssim:.3f}")
     Console().print(table)
     typer.echo(f"{reports[0].cost:.2f} s of work for a second of film of 320 x 180 pixels")
 

@@ -16,8 +16,8 @@ _LEAST_NOISE = 1.0
 
 _MOST_NOISE = 16.0
 
-_STRENGTH = 1.8
-"""Of the filter to the noise; chosen on films other than the judged."""
+_STRENGTH = 2.4
+"""Of the filter to the noise, which compression hides a part of; chosen on films other than the judged."""
 
 
 class Enhancement(msgspec.Struct, frozen=True, tag="enhancement"):

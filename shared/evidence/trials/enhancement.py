@@ -1,8 +1,7 @@
 """What denoising and enlarging gives back of a picture that was made small, noisy and compressed.
 
-The degradation: a clean film is halved (mean of 2 x 2), given Gaussian noise of 12 grey levels in brightness and 4 in
-each colour, as a small sensor has it in low light, and compressed with H.264. Brightness is compared with the clean
-film, picture by picture.
+The degradation: a clean film is halved (mean of 2 x 2), given Gaussian noise as a small sensor has it in low light, or
+half as much of it, and compressed with H.264. Brightness is compared with the clean film, picture by picture.
 """
 
 from __future__ import annotations
@@ -22,8 +21,11 @@ from shared.evidence.trials.footage import RATE, sent
 from shared.evidence.trials.gore import film
 from shared.evidence.trials.scenery import Grounds
 
-NOISE = 12.0
-COLOUR_NOISE = 4.0
+Noise = tuple[float, float]
+"""Grey levels in brightness (the same in all channels), and in each channel by itself."""
+
+NOISES: dict[str, Noise] = {"strong": (12.0, 4.0), "faint": (0.0, 10.0)}
+
 JUDGED = 2_000_000
 """The first seed of the films that are judged on; settings were chosen on others."""
 
@@ -41,6 +43,7 @@ class Quality(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """Each way of enlarging the same degraded films; ``cost`` in seconds of work for a second of the small film."""
 
+    noise: str
     films: int
     pictures: int
     size: tuple[int, int]
@@ -49,15 +52,16 @@ class Report(msgspec.Struct, frozen=True):
     cost: float
 
 
-def judge(grounds: Grounds, seeds: Sequence[int], size: tuple[int, int], count: int, crf: int,
+def judge(grounds: Grounds, seeds: Sequence[int], size: tuple[int, int], count: int, crf: int, noise: str,
           say: Say = lambda done: None) -> Report:
-    """``count`` pictures of ``size`` of each film, compressed at ``crf`` (12: hardly, 24: as phones do)."""
+    """``count`` pictures of ``size`` of each film, with a ``noise`` of :data:`NOISES`, compressed at ``crf`` (12:
+    hardly, 24: as phones do)."""
     found: dict[str, list[Quality]] = {"bilinear": [], "bicubic": [], "Lanczos": [], "enhanced": []}
     spent = 0.0
     for index, seed in enumerate(seeds):
         rng = np.random.default_rng(seed)
         clean = [shot.picture for shot in film(seed, grounds, size, count, bloody=False, clean=True)]
-        small = list(sent([_noisy(picture, rng) for picture in clean], crf))
+        small = list(sent([_noisy(picture, NOISES[noise], rng) for picture in clean], crf))
         begun = time.process_time()
         enhanced = list(_enhanced(small))
         spent += time.process_time() - begun
@@ -69,7 +73,7 @@ def judge(grounds: Grounds, seeds: Sequence[int], size: tuple[int, int], count: 
         say((index + 1) / len(seeds))
     ways = {way: Quality(float(np.mean([one.psnr for one in each])), float(np.mean([one.ssim for one in each])))
             for way, each in found.items()}  # fmt: skip
-    return Report(len(seeds), len(seeds) * count, size, crf, ways, spent / (len(seeds) * count / RATE))
+    return Report(noise, len(seeds), len(seeds) * count, size, crf, ways, spent / (len(seeds) * count / RATE))
 
 
 _WAYS = {
@@ -77,9 +81,9 @@ _WAYS = {
 }  # fmt: skip
 
 
-def _noisy(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def _noisy(picture: NDArray[np.uint8], noise: Noise, rng: np.random.Generator) -> NDArray[np.uint8]:
     small = np.asarray(Image.fromarray(picture).reduce(2), np.float32)
-    grain = rng.normal(0, NOISE, small.shape[:2])[..., None] + rng.normal(0, COLOUR_NOISE, small.shape)
+    grain = rng.normal(0, noise[0], small.shape[:2])[..., None] + rng.normal(0, noise[1], small.shape)
     return np.clip(small + grain, 0, 255).astype(np.uint8)
 
 
