@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import edge  # noqa: F401 - before anything opens SQLite
-from commands.simulated.maker import Maker
-from commands.simulated.mutants import MUTANTS, plant, planted
+from commands.simulated.maker import CLOUD_SHARE, Maker, Makers
+from commands.simulated.mutants import MUTANTS, plant, planted, share_of
 from shared.errors import QurbaniError
 from sync.simulation.run import Report, Result, play, play_seeds, shortest
 from sync.simulation.tape import LARGE, SMALL, Size, Tape, draw
@@ -45,6 +46,8 @@ def simulate(
     tape: Annotated[Path | None, typer.Option(help="Play this tape instead, and print its trace.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Cut the first failure down and write its tape here.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
+    own: Annotated[bool, typer.Option("--own-hub", help="All against the hub's own services; else one of "
+                                      f"{CLOUD_SHARE}, and a tape not.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to read.")] = False,
 ) -> None:
     """Boxes, a hub and bad luck on a simulated clock: the production code, checked after every step.
@@ -56,24 +59,27 @@ def simulate(
     if mutant and mutant not in MUTANTS:
         raise QurbaniError("bad_input", f"there is no mutant {mutant!r}; there are {', '.join(MUTANTS)}")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    share = 1 if own else share_of(mutant)
+    makers = Makers(share)
     if tape:
-        _play_tape(tape, mutant)
+        _play_tape(tape, makers(0), mutant)
         return
     began = time.monotonic()
     report = Report()
-    for number, result in _played(range(seed, seed + seeds), SIZES[size], mutant, workers):
+    for number, result in _played(range(seed, seed + seeds), SIZES[size], mutant, share, workers):
         report.add(number, result)
         if mutant and report.failures:
             break
     seconds = time.monotonic() - began
     if keep and report.failures:
-        _keep(keep, draw(report.failures[0].seed, SIZES[size]), mutant)
+        failed = report.failures[0].seed
+        _keep(keep, draw(failed, SIZES[size]), makers(failed), mutant)
     sys.stdout.write(_as_json(report, seconds, mutant) if as_json else _as_text(report, seconds, mutant))
     if bool(report.failures) != bool(mutant):
         raise typer.Exit(1)
 
 
-def _played(seeds: range, size: Size, mutant: str, workers: int) -> Iterator[tuple[int, Result]]:
+def _played(seeds: range, size: Size, mutant: str, share: int, workers: int) -> Iterator[tuple[int, Result]]:
     """The results in the order of the seeds, while several processes work ahead."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
@@ -83,7 +89,7 @@ def _played(seeds: range, size: Size, mutant: str, workers: int) -> Iterator[tup
         task = bar.add_task("seeds", total=len(seeds))
         chunks = (seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK))
         try:
-            for results in pool.map(_play_chunk, chunks, [size] * len(seeds)):
+            for results in pool.map(_play_chunk, chunks, repeat(size), repeat(share)):
                 bar.advance(task, len(results))
                 yield from results
         finally:
@@ -97,26 +103,26 @@ def _start(mutant: str) -> None:
         plant(mutant)
 
 
-def _play_chunk(seeds: range, size: Size) -> list[tuple[int, Result]]:
-    return play_seeds(seeds, Maker(), size)
+def _play_chunk(seeds: range, size: Size, share: int) -> list[tuple[int, Result]]:
+    return play_seeds(seeds, Makers(share), size)
 
 
-def _play_tape(path: Path, mutant: str) -> None:
+def _play_tape(path: Path, maker: Maker, mutant: str) -> None:
     try:
         tape = msgspec.json.decode(path.read_bytes(), type=Tape)
     except (OSError, msgspec.MsgspecError) as error:
         raise QurbaniError("bad_input", f"{path} is not a tape: {error}") from error
     lines: list[str] = []
     with planted(mutant):
-        result = play(tape, Maker(), lines)
+        result = play(tape, maker, lines)
     sys.stdout.write("".join(f"{line}\n" for line in [*lines, result.failure or f"clean, trace {result.trace}"]))
     if bool(result.failure) != bool(mutant):
         raise typer.Exit(1)
 
 
-def _keep(path: Path, tape: Tape, mutant: str) -> None:
+def _keep(path: Path, tape: Tape, maker: Maker, mutant: str) -> None:
     with planted(mutant):
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(shortest(tape, Maker())), indent=1))
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(shortest(tape, maker)), indent=1))
 
 
 def _as_json(report: Report, seconds: float, mutant: str) -> str:

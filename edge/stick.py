@@ -15,7 +15,7 @@ from shared import sealed
 from shared.errors import QurbaniError
 from shared.stick import StickFolder, to_box, to_hub
 from sync import bundle, hlc
-from sync.bundle import Answer, Exported, Receiver, Sender
+from sync.bundle import Answer, Exported, Receiver, Sender, Stick
 from sync.ports import Outgoing
 
 Moved = Callable[[int], None]
@@ -49,19 +49,8 @@ def export(box: Box, stick: Path, moved: Moved, *, part_bytes: int = bundle.PART
 
     Raises ``stick_gone`` or ``storage_full``.
     """
-    answer, problem = None, ""
-    try:
-        answer = take_back(box, stick, moved)
-    except QurbaniError as error:
-        if error.code not in {"no_bundle", "damaged", "bad_signature", "bad_version", "foreign_bundle"}:
-            raise
-        problem = "" if error.code == "no_bundle" else f"{error.code}: {error.detail}"
-    to = box.node.hub_seal
-    sender = Sender(box.node.id, box.keys.ring[box.node.sign_file], to, partial(sealed.seal, recipients=[to]))
-    folder = StickFolder(to_hub(stick, box.node.id), moved)
-    exported = bundle.export(sender, _outbox(box), box.blobs, folder, answered=answer, part_bytes=part_bytes)
-    _remember(box, exported)
-    return Visit(exported, answer, problem)
+    node = box.node.id
+    return write(box, StickFolder(to_hub(stick, node), moved), StickFolder(to_box(stick, node), moved), part_bytes)
 
 
 def take_back(box: Box, stick: Path, moved: Moved) -> Answer:
@@ -69,9 +58,30 @@ def take_back(box: Box, stick: Path, moved: Moved) -> Answer:
 
     Raises ``no_bundle``, or why what lies there is not good: see :func:`sync.bundle.newest`.
     """
+    return read(box, StickFolder(to_box(stick, box.node.id), moved))
+
+
+def write(box: Box, out: Stick, back: Stick, part_bytes: int = bundle.PART_BYTES) -> Visit:
+    """As :func:`export`, with the two folders of the box on any medium."""
+    answer, problem = None, ""
+    try:
+        answer = read(box, back)
+    except QurbaniError as error:
+        if error.code not in {"no_bundle", "damaged", "bad_signature", "bad_version", "foreign_bundle"}:
+            raise
+        problem = "" if error.code == "no_bundle" else f"{error.code}: {error.detail}"
+    to = box.node.hub_seal
+    sender = Sender(box.node.id, box.keys.ring[box.node.sign_file], to, partial(sealed.seal, recipients=[to]))
+    exported = bundle.export(sender, _outbox(box), box.blobs, out, answered=answer, part_bytes=part_bytes)
+    _remember(box, exported)
+    return Visit(exported, answer, problem)
+
+
+def read(box: Box, back: Stick) -> Answer:
+    """As :func:`take_back`."""
     key = box.keys.seal
     receiver = Receiver(box.node.id, box.node.hub_verify, key.public, partial(sealed.unseal, key=key))
-    return bundle.take_back(receiver, _outbox(box), StickFolder(to_box(stick, box.node.id), moved))
+    return bundle.take_back(receiver, _outbox(box), back)
 
 
 def _remember(box: Box, exported: Exported) -> None:

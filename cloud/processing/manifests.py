@@ -51,7 +51,7 @@ async def apply_manifests(
             raise QurbaniError("bad_signature", "the manifest is not signed with the key of its box")
         video = videos.get(each.video_id)
         if video is None:
-            raise QurbaniError("not_found", "there is no such video")
+            raise QurbaniError("bad_op", "the manifest is of a video that nobody told of")
         about = (manifest.video, manifest.sha256, manifest.size)
         if about != (video.id, video.sha256, video.size) or video.site_id != site or not isinstance(origin, Capture):
             raise QurbaniError("bad_op", "the manifest is of another video")

@@ -14,19 +14,25 @@ from uuid import UUID
 import msgspec
 import sqlite_utils
 
+import edge.main
 from edge import feed, jobs, migrations, sqlite
 from edge import node as identity
+from edge import stick as carried
 from edge.capture import Capture, Video
 from edge.db import Database, Tx
 from edge.node import FIRST, Keyring, Keys, Node
 from edge.outbox import Outbox
+from edge.room import Room
+from edge.settings import Settings
 from shared.clock import Clock
 from shared.crypto import SigningKey, UnsealKey
 from shared.domain.verdict import Verdict
+from shared.errors import QurbaniError
 from sync.ops import Op
 from sync.ports import Position
 from sync.session import Identity, Session
 from sync.simulation.power import Power
+from sync.simulation.stick import TO_BOX, TO_HUB, Stick
 
 T = TypeVar("T")
 Name = tuple[str, UUID]
@@ -77,7 +83,18 @@ class Blobs:
         self.held = held or {}
 
     def read(self, blob_id: str, offset: int, size: int) -> bytes:
+        if blob_id not in self.held:
+            raise QurbaniError("damaged", "it is not on the disk")
         return self.held[blob_id][offset : offset + size]
+
+    def drop(self, blob_id: str) -> None:
+        self.held.pop(blob_id, None)
+
+
+class FullDisk:
+    """A disk without a free byte: whatever may go has to."""
+
+    free = reserve = 0
 
 
 class Ring:
@@ -113,7 +130,7 @@ class SimulatedBox:
         self.power = Power()
         self._clock = clock
         self._ring = Ring(key, seed)
-        self._keys = Keys(key, _SEAL, cast(Keyring, self._ring))
+        self._keys = Keys(key, SEAL, cast(Keyring, self._ring))
         self._ids = iter(range(seed << 64, seed + 1 << 64))
         self._db = MemoryDatabase(self.power)
         self._blobs = Blobs()
@@ -184,6 +201,24 @@ class SimulatedBox:
         self._db.write(lambda tx: self._capture._append(tx, now, "sacrifice", key, patch, actor))
         return True
 
+    # What carries it elsewhere, or away
+
+    def export(self, stick: Stick) -> None:
+        node = self.node
+        carried.write(self._box(), stick.folder(node, TO_HUB), stick.folder(node, TO_BOX))
+
+    def take_back(self, stick: Stick) -> None:
+        carried.read(self._box(), stick.folder(self.node, TO_BOX))
+
+    def tidy(self) -> None:
+        Room(self._db, cast(Any, self._blobs), cast(Any, FullDisk()), cast(Any, None), 1).make(0)
+
+    def _box(self) -> edge.main.Box:
+        node = identity.load(self._db)
+        assert node is not None
+        settings, blobs = cast(Settings, None), cast(Any, self._blobs)
+        return edge.main.Box(settings, self._clock, self._db, self._keys, node, self._capture, blobs)
+
     # What is on the disk
 
     def position(self) -> Position:
@@ -230,7 +265,7 @@ class SimulatedBox:
 
 _OPS = "SELECT seq, hlc, entity, key, patch, actor, prev, hash FROM op WHERE seq > ? ORDER BY seq"
 
-_SEAL = UnsealKey(bytes(32))
+SEAL = UnsealKey(bytes(32))
 _templates: list[Any] = []
 
 

@@ -1,22 +1,24 @@
 """The hub in memory: ``cloud/apply``'s own routes and the services below it, on SQLite instead of PostgreSQL.
 
 Stand-ins: SQLite takes one transaction after the other, so row locks do nothing; a session that looks asynchronous
-but never waits; the tus server of :class:`commands.simulated.hub.BlobServer`.
+but never waits; the tus server of :class:`commands.simulated.hub.Door`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import msgspec
+from aiokafka import AIOKafkaProducer
 from litestar import Response
-from sqlalchemy import BigInteger, DateTime, Engine, create_engine, event
+from sqlalchemy import BigInteger, DateTime, Engine, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.dml import OnConflictDoNothing
 from sqlalchemy.dialects.sqlite import DATETIME
@@ -34,19 +36,25 @@ from cloud.executors import feed
 from cloud.executors import models as executors_models
 from cloud.executors import service as executors
 from cloud.platform import models as platform_models
+from cloud.platform import outbox
 from cloud.platform.access import NODE
+from cloud.platform.consumer import Consumer, Handler
+from cloud.platform.outbox import Relay
 from cloud.platform.settings import Settings
 from cloud.processing import models as processing_models
+from cloud.uploads import events as listeners
 from cloud.uploads import models as uploads_models
 from cloud.uploads import service as uploads
-from commands.simulated.hub import KEYS, SITES, BlobServer, first_news
+from commands.simulated.hub import KEYS, SITES, Door, first_news
 from edge import sqlite
 from shared.clock import Clock, to_ms
-from shared.crypto import VerifyKey
+from shared.crypto import SealKey, VerifyKey
+from shared.errors import QurbaniError
+from shared.events import Event, VideoArrived
 from sync import tokens
 from sync.calls import Call, Reply
 from sync.merge import Cell
-from sync.messages import Change
+from sync.messages import Change, Exchange, Exchanged
 from sync.ops import Op
 from sync.simulation.ports import Held
 from sync.simulation.power import Power
@@ -89,6 +97,7 @@ class Patient:
         self._session = session
         self.info = session.info
         self.add = session.add
+        self.add_all = session.add_all
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._session, name)
@@ -117,7 +126,29 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("it waits for something that is not in this world")
 
 
-class CloudHub(BlobServer):
+class Broker:
+    """As much of a Kafka producer as the relay uses, and what the broker has for the consumer."""
+
+    def __init__(self) -> None:
+        self.records: list[SimpleNamespace] = []
+
+    async def send_and_wait(self, topic: str, body: bytes, key: bytes) -> None:
+        self.records.append(SimpleNamespace(topic=topic, value=body, key=key))
+
+
+_TOPIC = "video.initial-upload"
+
+
+async def _effect(session: Any, event: Event, data: VideoArrived) -> None:
+    """What the event is for, and a note that this time it was done."""
+    await listeners.arrived(session, event, data)
+    await session.execute(text("INSERT INTO effect VALUES (:id)"), {"id": event.id.hex})
+
+
+_LISTENS = {_TOPIC: Handler(_TOPIC, "uploads", _effect)}
+
+
+class CloudHub(Door):
     """A :class:`sync.simulation.ports.Hub`."""
 
     def __init__(self, clock: Clock) -> None:
@@ -127,18 +158,33 @@ class CloudHub(BlobServer):
         self._ground = _ground()
         self._ground.reset()
         self._raw = self._ground.raw
+        self._broker = Broker()
         settings = Settings(database_url="", redis_url="", kafka="")
         database = SimpleNamespace(begin=self._begin)
         self._platform = SimpleNamespace(
             keys=KEYS, settings=settings, clock=clock, new_id=_counted(), database=database)
         self._admission = Admission(settings.sync_ops_s, clock)
 
-    def enrol(self, node: UUID, site: int, sign_key: bytes) -> None:
-        with self._transaction() as session:
+    def enrol(self, node: UUID, site: int, sign_key: VerifyKey, seal_key: SealKey) -> None:
+        with self._uncounted() as session:
             session.add(executors_models.Node(
-                id=node, site_id=SITES[site].id, name="box", sign_key=sign_key, seal_key=bytes(32),
+                id=node, site_id=SITES[site].id, name="box", sign_key=sign_key.raw, seal_key=seal_key.raw,
                 enrolled=self._clock.now(),
             ))  # fmt: skip
+            session.commit()
+
+    def keys_of(self, node: UUID) -> tuple[VerifyKey, SealKey]:
+        with self._uncounted() as session:
+            box = at_once(executors.node(Patient(session), node))
+            return VerifyKey(box.sign_key), SealKey(box.seal_key)
+
+    def expect_trusted(self, node: UUID) -> None:
+        with self._uncounted() as session:
+            at_once(executors.trusted(Patient(session), node))
+
+    def exchange(self, message: Exchange) -> Exchanged:
+        with self._transaction() as session:
+            return at_once(service.exchange(Patient(session), message, self._clock.now()))
 
     # The routes
 
@@ -186,10 +232,14 @@ class CloudHub(BlobServer):
             box = at_once(executors.node(session, owner))
             at_once(give_receipt(session, KEYS, box.site_id, blob_id, size, now))
 
+    def _uncounted(self) -> Session:
+        """A transaction that no power cut is counted in."""
+        return Session(self._ground.engine, expire_on_commit=False)
+
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
         """As the application does it: committed when the route has returned, before its answer leaves."""
-        with Session(self._ground.engine, expire_on_commit=False) as session:
+        with self._uncounted() as session:
             yield session
             session.flush()
             self.power.before_commit()
@@ -211,6 +261,47 @@ class CloudHub(BlobServer):
     def redrive(self) -> None:
         with self._transaction() as session:
             at_once(service.retry_parked(Patient(session), self._clock.now()))
+
+    def shut_out(self, node: UUID) -> None:
+        with self._transaction() as session, suppress(QurbaniError):  # it may not know the box, or not any more
+            at_once(executors.revoke(Patient(session), node, self._clock.now()))
+
+    def trust(self, node: UUID) -> None:
+        with self._transaction() as session, suppress(QurbaniError):
+            at_once(executors.reinstate(Patient(session), node))
+
+    def shut(self) -> set[UUID]:
+        return {UUID(id) for (id,) in self._raw.execute("SELECT id FROM nodes WHERE revoked IS NOT NULL")}
+
+    # Events
+
+    def relay(self) -> None:
+        relay = Relay(self._platform.database, self._platform.settings, self._clock)
+        asyncio.run(relay.send_page(cast(AIOKafkaProducer, self._broker)))
+
+    def consume(self) -> int:
+        consumer = Consumer("uploads", _LISTENS, self._platform.database, self._platform.settings)
+        before, taken = self._effects(), 0
+        while self._broker.records:
+            at_once(consumer._apply(cast(Any, self._broker.records[0])))
+            del self._broker.records[0]
+            taken += 1
+        return before + taken - self._effects()
+
+    def _effects(self) -> int:
+        return int(self._raw.execute("SELECT count(*) FROM effect").fetchone()[0])
+
+    def wipe(self) -> None:
+        self._broker.records.clear()
+
+    def reopen(self) -> None:
+        with self._transaction() as session:
+            at_once(outbox.reopen(Patient(session), {_TOPIC: {"uploads"}}))
+
+    def events(self) -> Mapping[UUID, int]:
+        rows = self._raw.execute(
+            "SELECT event_id, (SELECT count(*) FROM effect WHERE effect.event_id = outbox.event_id) FROM outbox")
+        return {UUID(event): count for event, count in rows}
 
     # What it holds
 
@@ -255,10 +346,11 @@ class CloudHub(BlobServer):
     def save(self) -> Any:
         return self._ground.copy(), dict(self.uploads), dict(self.lengths)
 
-    def restore(self, image: Any) -> None:
+    def restore(self, image: Any, *, files: bool) -> None:
         database, uploads, lengths = image
         database.backup(self._raw)
-        self.uploads, self.lengths = dict(uploads), dict(lengths)
+        if files:
+            self.uploads, self.lengths = dict(uploads), dict(lengths)
 
     def close(self) -> None:
         pass
@@ -278,6 +370,7 @@ class _Ground:
         self.engine = engine.execution_options(schema_translate_map={each.schema: None for each in _METADATA})
         for metadata in _METADATA:
             metadata.create_all(self.engine)
+        self.raw.execute("CREATE TABLE effect (event_id TEXT)")
         self._sites()
         self._blank = self.copy()
 
@@ -294,7 +387,8 @@ class _Ground:
         with Session(self.engine) as session, session.begin():
             for number, site in enumerate(SITES):
                 session.add(executors_models.Site(
-                    id=site.id, name=f"site {number}", timezone="UTC", languages=["ar"], created=long_ago))
+                    id=site.id, name=f"site {number}", timezone="UTC", languages=["ar"], eid_days=4,
+                    created=long_ago))
                 session.flush()
                 session.add(executors_models.FeedHead(site_id=site.id, cursor=0))
                 for tag, animal in enumerate(site.animals):
@@ -317,6 +411,7 @@ def _connect() -> Any:
     connection = sqlite.library().connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA page_size = 1024")
     connection.create_function("pg_notify", 2, lambda channel, payload: None)
+    connection.create_function("pg_try_advisory_xact_lock", 1, lambda lock: 1)
     return connection
 
 

@@ -7,20 +7,23 @@ twenty times as fast. The same tapes give the same traces against either (``test
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from cloud.platform.keys import Keys
+from shared import sealed
 from shared.clock import Clock
-from shared.crypto import VerifyKey
+from shared.crypto import SealKey, VerifyKey
 from shared.domain.verdict import Verdict
 from shared.errors import QurbaniError
 from shared.problems import MEDIA_TYPE as PROBLEM
 from shared.tus.wire import read_checksum, read_metadata, read_number
-from sync import digest, feed, hub, merge, receipts, tokens
+from sync import bundle, digest, feed, hub, merge, receipts, tokens
+from sync.bundle import Carried, Receiver, Sender
 from sync.calls import Call, Reply
 from sync.merge import Cell
 from sync.messages import (
@@ -34,6 +37,7 @@ from sync.messages import (
     Compare,
     Compared,
     Enrolled,
+    Exchange,
     Exchanged,
     Parked,
     Renew,
@@ -41,8 +45,9 @@ from sync.messages import (
     to_wire,
 )
 from sync.ops import GENESIS, Op
-from sync.simulation.ports import Held, Name
+from sync.simulation.ports import Held, Name, Taken
 from sync.simulation.power import Power
+from sync.simulation.stick import TO_BOX, TO_HUB, Stick
 
 KEYS = Keys(bytes(32))
 TOKEN_LIFE_S = 600
@@ -69,8 +74,9 @@ def first_news(number: int) -> list[tuple[str, UUID, dict[str, Any] | None]]:
     return news
 
 
-class BlobServer:
-    """A tus server of a few lines, in place of :mod:`shared.tus.server`, which needs files and threads."""
+class Door:
+    """What both hubs share: a tus server of a few lines, in place of :mod:`shared.tus.server`, which needs files and
+    threads, and the table on which sticks are laid."""
 
     power: Power
 
@@ -86,8 +92,22 @@ class BlobServer:
         """A blob is here, whole and checked: tell whom it concerns, and give the receipt."""
         raise NotImplementedError
 
+    def keys_of(self, node: UUID) -> tuple[VerifyKey, SealKey]:
+        """The public keys of a box. Raises ``unknown_node``."""
+        raise NotImplementedError
+
+    def expect_trusted(self, node: UUID) -> None:
+        """Raises ``revoked`` where a box was shut out."""
+        raise NotImplementedError
+
     def route(self, call: Call) -> Reply:
         raise NotImplementedError
+
+    def exchange(self, message: Exchange) -> Exchanged:
+        """As over the wire, committed when it returns."""
+        raise NotImplementedError
+
+    # Blobs
 
     def answer(self, call: Call) -> Reply:
         try:
@@ -99,6 +119,7 @@ class BlobServer:
 
     def _create(self, call: Call) -> Reply:
         owner, blob_id = self.who(call), read_metadata(call.headers["upload-metadata"])["id"]
+        self.expect_trusted(owner)
         self.lengths[blob_id] = read_number("Upload-Length", call.headers["upload-length"]) or 0
         self.uploads.setdefault(blob_id, b"")
         self._look(blob_id, owner)
@@ -106,6 +127,7 @@ class BlobServer:
 
     def _append(self, call: Call) -> Reply:
         owner, blob_id = self.who(call), call.path.removeprefix(f"{BLOBS}/")
+        self.expect_trusted(owner)
         if blob_id not in self.uploads:
             raise QurbaniError("not_found")
         if call.method == "PATCH":
@@ -124,6 +146,9 @@ class BlobServer:
         if call.method == "PATCH" and known is not None and int(call.headers["upload-offset"]) == len(known):
             self.uploads[blob_id] += call.body[:size]
 
+    def files(self) -> set[str]:
+        return {id for id, content in self.uploads.items() if len(content) == self.lengths[id]}
+
     def _look(self, blob_id: str, owner: UUID) -> None:
         """The whole is checked and told of before the last byte is acknowledged; again after a crash between."""
         content = self.uploads[blob_id]
@@ -136,6 +161,43 @@ class BlobServer:
 
     def _stands(self, status: int, blob_id: str, headers: dict[str, str]) -> Reply:
         return Reply(status, {"tus-resumable": "1.0.0", "upload-offset": str(len(self.uploads[blob_id])), **headers})
+
+    # Sticks
+
+    def take(self, stick: Stick) -> list[Taken]:
+        """As :mod:`cloud.apply.sticks` does it."""
+        return [self._take(stick, node) for node in stick.boxes()]
+
+    def _take(self, stick: Stick, node: UUID) -> Taken:
+        try:
+            sender, to = self.keys_of(node)
+            receiver = Receiver(node, sender, KEYS.unseal.public, partial(sealed.unseal, key=KEYS.unseal))
+            received = bundle.receive(receiver, stick.folder(node, TO_HUB), _Table(self, node))
+            seal = partial(sealed.seal, recipients=[to])
+            bundle.answer(Sender(node, KEYS.sign, to, seal), received, stick.folder(node, TO_BOX))
+        except QurbaniError as error:
+            if error.retry:
+                raise
+            return Taken(node, None, error.code)
+        return Taken(node, received.answer)
+
+
+class _Table:
+    """A :class:`sync.bundle.Hub`."""
+
+    def __init__(self, door: Door, node: UUID) -> None:
+        self._door = door
+        self._node = node
+        self.exchange = door.exchange
+
+    def store(self, blob: Carried, pieces: Callable[[int], Iterator[bytes]]) -> None:
+        self._door.expect_trusted(self._node)
+        if len(self._door.uploads.get(blob.blob_id, b"")) != blob.size:
+            content = b"".join(pieces(0))
+            if (hashlib.sha256(content).hexdigest(), len(content)) != (blob.blob_id, blob.size):
+                raise QurbaniError("damaged")
+            self._door.uploads[blob.blob_id], self._door.lengths[blob.blob_id] = content, blob.size
+        self._door.arrived(blob.blob_id, blob.size, self._node)
 
 
 class Feed(msgspec.Struct):
@@ -160,7 +222,9 @@ class Box(msgspec.Struct, frozen=True):
 
     site: int
     key: VerifyKey
+    seal: SealKey
     ops: tuple[Held, ...] = ()
+    revoked: bool = False
 
     @property
     def hash(self) -> bytes:
@@ -181,15 +245,22 @@ class Books(msgspec.Struct):
     conflicts: set[tuple[str, UUID, str]] = set()
     feeds: list[Feed] = []
     blobs: set[str] = set()
+    outbox: dict[UUID, bool] = {}
+    """The events, and whether each was sent."""
+    told: dict[UUID, UUID] = {}
+    """Of which video each event is."""
+    effects: tuple[UUID, ...] = ()
+    """The events whose effect is committed; each is remembered with it."""
 
     def copy(self) -> Books:
         return Books(
             dict(self.boxes), dict(self.heirs), set(self.proofs), dict(self.records), dict(self.sites),
-            set(self.conflicts), [each.copy() for each in self.feeds], set(self.blobs),
+            set(self.conflicts), [each.copy() for each in self.feeds], set(self.blobs), dict(self.outbox),
+            dict(self.told), self.effects,
         )  # fmt: skip
 
 
-class CoreHub(BlobServer):
+class CoreHub(Door):
     """A :class:`sync.simulation.ports.Hub`. A transaction works on a copy of the books."""
 
     def __init__(self, clock: Clock) -> None:
@@ -198,14 +269,22 @@ class CoreHub(BlobServer):
         self._clock = clock
         self._drawn = self._divergences = 0
         self._tokens: dict[str, tuple[UUID, VerifyKey, int]] = {}
+        self._broker: list[UUID] = []
         self._books = Books(feeds=[Feed() for _ in SITES])
         for number in range(len(SITES)):
             for news in first_news(number):
                 self._tell(self._books, number, *news)
         self._routes = {TOKEN: self._token, EXCHANGE: self._exchange, DIGEST: self._compare, RENEW: self._renew}
 
-    def enrol(self, node: UUID, site: int, sign_key: bytes) -> None:
-        self._books.boxes[node] = Box(site, VerifyKey(sign_key))
+    def enrol(self, node: UUID, site: int, sign_key: VerifyKey, seal_key: SealKey) -> None:
+        self._books.boxes[node] = Box(site, sign_key, seal_key)
+
+    def keys_of(self, node: UUID) -> tuple[VerifyKey, SealKey]:
+        box = self._box(self._books, node)
+        return box.key, box.seal
+
+    def expect_trusted(self, node: UUID) -> None:
+        self._trusted(self._books, node)
 
     # Calls
 
@@ -246,8 +325,16 @@ class CoreHub(BlobServer):
 
     def _exchange(self, books: Books, call: Call) -> Reply:
         node = self.who(call)
-        message = hub.read_exchange(call.body, node)
-        box = self._box(books, node)
+        return _message(self._take_in(books, hub.read_exchange(call.body, node)))
+
+    def exchange(self, message: Exchange) -> Exchanged:
+        books = self._books.copy()
+        answer = self._take_in(books, message)
+        self._commit(books)
+        return answer
+
+    def _take_in(self, books: Books, message: Exchange) -> Exchanged:
+        node, box = message.node, self._box(books, message.node)
         parked: list[Parked] = []
         if batch := message.batch:
             acked = len(box.ops)
@@ -255,9 +342,13 @@ class CoreHub(BlobServer):
             stamp = box.ops[-1].stamp if acked else 0
             fresh = hub.accept(
                 batch, box.key, acked=acked, held=box.hash_at(meet), stamp=stamp, now_ms=self._now_ms())
-            held = [Held(new.op, new.hash, new.stamp, self._apply(books, box.site, new.op, new.stamp)) for new in fresh]
-            box = books.boxes[node] = Box(box.site, box.key, (*box.ops, *held))
+            held = [Held(new.op, new.hash, new.stamp, self._apply(books, box, new.op, new.stamp)) for new in fresh]
+            box = books.boxes[node] = msgspec.structs.replace(box, ops=(*box.ops, *held))
             parked = _parked(box, batch.first, batch.last)
+        if box.revoked:
+            return Exchanged(
+                len(box.ops), self._now_ms(), message.cursor, parked=parked, hash=box.hash, mark=message.mark,
+                revoked=True)
         told = books.feeds[box.site]
         knows = told.is_at(message.cursor, message.mark)
         since = message.cursor if knows else 0
@@ -266,15 +357,15 @@ class CoreHub(BlobServer):
         if not page.more and (page.changes or not knows or message.check):
             root = digest.Tree({name: row.fields or {} for name, row in told.records().items()}).hash()
             parked = _parked(box, 1, len(box.ops))
-        return _message(Exchanged(
+        return Exchanged(
             len(box.ops), self._now_ms(), page.cursor, page.changes, page.more, parked,
             hash=box.hash if message.batch or root else b"", mark=told.marks.get(page.cursor, b""), again=not knows,
             digest=root,
-        ))  # fmt: skip
+        )  # fmt: skip
 
     def _compare(self, books: Books, call: Call) -> Reply:
         node, message = self.who(call), from_wire(call.body, Compare)
-        box = self._box(books, node)
+        box = self._trusted(books, node)
         hashes = [box.hash_at(seq) for seq in message.seqs]
         if not message.asks:
             return _message(Compared(hashes=hashes))
@@ -287,11 +378,11 @@ class CoreHub(BlobServer):
 
     def _renew(self, books: Books, call: Call) -> Reply:
         node, message = self.who(call), from_wire(call.body, Renew)
-        box = self._box(books, node)
+        box = self._trusted(books, node)
         if message.sign_key not in books.heirs:
             hub.check_renewal(message, node, acked=len(box.ops), held=box.hash_at(message.seq))
             books.heirs[message.sign_key] = heir = UUID(int=0xC << 96 | len(books.heirs) + 1)
-            books.boxes[heir] = Box(box.site, VerifyKey(message.sign_key))
+            books.boxes[heir] = Box(box.site, VerifyKey(message.sign_key), SealKey(message.seal_key))
         heir = books.heirs[message.sign_key]
         return _message(Enrolled(heir, SITES[box.site].id, KEYS.sign.public.raw, KEYS.unseal.public.raw))
 
@@ -302,14 +393,26 @@ class CoreHub(BlobServer):
         if (receipts.ENTITY, receipts.key(blob_id)) not in books.feeds[site].rows:
             receipt = receipts.Receipt(blob_id, size, self._now_ms())
             self._tell(books, site, receipts.ENTITY, receipts.key(blob_id), receipts.sign(receipt, KEYS.sign))
+        for (entity, key), record in books.records.items():
+            if entity == "video" and record["blob_id"].value == blob_id:
+                self._arrive(books, key)
         self._commit(books)
+
+    def _arrive(self, books: Books, video: UUID) -> None:
+        """Record and bytes of a video are there: once, that is an event."""
+        if video not in books.told.values():
+            self._drawn += 1
+            event = UUID(int=self._drawn)
+            books.outbox[event], books.told[event] = False, video
 
     # Records
 
-    def _apply(self, books: Books, site: int, op: Op, stamp: int) -> str | None:
+    def _apply(self, books: Books, box: Box, op: Op, stamp: int) -> str | None:
         """Merge an op into its record; why it could not be, if so."""
-        name = op.entity, op.key
+        name, site = (op.entity, op.key), box.site
         try:
+            if box.revoked:
+                raise QurbaniError("revoked")
             merged = merge.merge(books.records.get(name, {}), op, stamp)
             if books.sites.setdefault(name, site) != site:
                 raise QurbaniError("bad_op", f"this {op.entity} is another site's")
@@ -321,6 +424,8 @@ class CoreHub(BlobServer):
             held = claim.entity, claim.key
             books.sites.setdefault(held, site)
             self._keep(books, held, merge.take(books.records.get(held, {}), claim, stamp))
+        if op.entity == "video" and merged.record["blob_id"].value in books.blobs:
+            self._arrive(books, op.key)
         return None
 
     def _keep(self, books: Books, name: Name, merged: merge.Merged) -> None:
@@ -339,6 +444,11 @@ class CoreHub(BlobServer):
             raise QurbaniError("unknown_node")
         return books.boxes[node]
 
+    def _trusted(self, books: Books, node: UUID) -> Box:
+        if (box := self._box(books, node)).revoked:
+            raise QurbaniError("revoked")
+        return box
+
     def _now_ms(self) -> int:
         return self._clock.read().wall_ms
 
@@ -352,17 +462,65 @@ class CoreHub(BlobServer):
     def redrive(self) -> None:
         books = self._books.copy()
         for node, box in sorted(books.boxes.items()):
-            ops = [
-                msgspec.structs.replace(held, parked=self._apply(books, box.site, held.op, held.stamp))
-                if held.parked else held for held in box.ops
-            ]
-            books.boxes[node] = Box(box.site, box.key, tuple(ops))
+            if not box.revoked:
+                ops = [
+                    msgspec.structs.replace(held, parked=self._apply(books, box, held.op, held.stamp))
+                    if held.parked else held for held in box.ops
+                ]
+                books.boxes[node] = msgspec.structs.replace(box, ops=tuple(ops))
         self._commit(books)
+
+    def shut_out(self, node: UUID) -> None:
+        self._judge(node, revoked=True)
+
+    def trust(self, node: UUID) -> None:
+        self._judge(node, revoked=False)
+
+    def _judge(self, node: UUID, *, revoked: bool) -> None:
+        books = self._books.copy()
+        if node in books.boxes:
+            books.boxes[node] = msgspec.structs.replace(books.boxes[node], revoked=revoked)
+        self._commit(books)
+
+    def shut(self) -> set[UUID]:
+        return {node for node, box in self._books.boxes.items() if box.revoked}
+
+    # Events
+
+    def relay(self) -> None:
+        books = self._books.copy()
+        waiting = [event for event, is_sent in books.outbox.items() if not is_sent]
+        self._broker += waiting  # a crash between the broker's word and ours sends them again
+        books.outbox |= dict.fromkeys(waiting, True)
+        self._commit(books)
+
+    def consume(self) -> int:
+        again = 0
+        while self._broker:
+            books = self._books.copy()
+            if self._broker[0] in books.effects:
+                again += 1
+            else:
+                books.effects = (*books.effects, self._broker[0])
+            self._commit(books)
+            del self._broker[0]  # and one between the effect and the broker's next brings it again
+        return again
+
+    def wipe(self) -> None:
+        self._broker.clear()
+
+    def reopen(self) -> None:
+        books = self._books.copy()
+        books.outbox |= {event: False for event in books.outbox if event not in books.effects}
+        self._commit(books)
+
+    def events(self) -> Mapping[UUID, int]:
+        return {event: self._books.effects.count(event) for event in self._books.outbox}
 
     # What it holds
 
     def acked(self, node: UUID) -> int:
-        return len(self._books.boxes[node].ops)
+        return len(self._books.boxes[node].ops) if node in self._books.boxes else 0
 
     def ops(self) -> Sequence[Held]:
         return [held for _, box in sorted(self._books.boxes.items()) for held in box.ops]
@@ -385,9 +543,11 @@ class CoreHub(BlobServer):
     def save(self) -> Any:
         return self._books.copy(), dict(self.uploads), dict(self.lengths)
 
-    def restore(self, image: Any) -> None:
+    def restore(self, image: Any, *, files: bool) -> None:
         books, uploads, lengths = image
-        self._books, self.uploads, self.lengths = books.copy(), dict(uploads), dict(lengths)
+        self._books = books.copy()
+        if files:
+            self.uploads, self.lengths = dict(uploads), dict(lengths)
 
     def close(self) -> None:
         pass
@@ -411,8 +571,8 @@ def _expect(books: Books, site: int, entity: str, fields: dict[str, Any]) -> Non
                     raise QurbaniError("bad_op", "the sacrifice is of an animal at another site")
             case "video" if ("sacrifice", UUID(fields["sacrifice_id"])) not in books.records:
                 raise QurbaniError("bad_op", "the video is of a sacrifice that nobody told of")
-            case "verdict" if ("video", UUID(fields["video_id"])) not in books.records:
-                raise QurbaniError("bad_op", "the verdict is of a video that nobody told of")
+            case "verdict" | "manifest" if ("video", UUID(fields["video_id"])) not in books.records:
+                raise QurbaniError("bad_op", f"the {entity} is of a video that nobody told of")
             case "verdict":
                 msgspec.convert(fields["body"], Verdict)
     except (msgspec.ValidationError, KeyError) as error:

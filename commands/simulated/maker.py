@@ -5,12 +5,26 @@ from __future__ import annotations
 import hashlib
 from uuid import UUID
 
-from commands.simulated.box import SimulatedBox
+from commands.simulated.box import SEAL, SimulatedBox
 from commands.simulated.cloud import CloudHub
 from commands.simulated.hub import KEYS, SITES, CoreHub
 from edge.node import Node
 from shared.clock import Clock
 from shared.crypto import SigningKey
+
+CLOUD_SHARE = 100
+"""One seed of so many plays against the hub's own services on SQLite; the others against the stand-in."""
+
+
+class Makers:
+    """Which hub a seed plays against."""
+
+    def __init__(self, share: int = CLOUD_SHARE) -> None:
+        self._share = share
+        self._core, self._cloud = Maker(CoreHub), Maker(CloudHub)
+
+    def __call__(self, seed: int) -> Maker:
+        return self._cloud if seed % self._share == self._share - 1 else self._core
 
 
 class Maker:
@@ -27,6 +41,6 @@ class Maker:
         if index not in self._keys:
             self._keys[index] = SigningKey(hashlib.sha256(f"box {index}".encode()).digest())
         key, id = self._keys[index], UUID(int=0xB << 96 | index)
-        hub.enrol(id, site, key.public.raw)
+        hub.enrol(id, site, key.public, SEAL.public)
         node = Node(id, SITES[site].id, f"box {index}", "https://hub", KEYS.sign.public.raw, KEYS.unseal.public.raw)
         return SimulatedBox(node, key, clock, index + 1)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from edge import db
+import msgspec
+
+from cloud.apply import service
+from cloud.platform import inbox, outbox
+from commands.simulated.maker import CLOUD_SHARE
+from edge import db, room
 from edge import feed as edge_feed
+from edge import stick as edge_stick
 from edge.capture import Capture
 from edge.outbox import Outbox
-from sync import feed, hlc, hub, merge
+from sync import bundle, feed, hlc, hub, merge
 from sync.feed import Page
 from sync.ops import Batch
 from sync.session import Session
@@ -169,14 +176,91 @@ def stamps_unclamped() -> list[Patch]:
     return [(hlc, "admit", lambda last, stamp, now_ms: max(last + 1, stamp))]
 
 
+def space_freed_without_receipt() -> list[Patch]:
+    """A box that needs room lets any video go."""
+    return [(room, "CONFIRMED", "NOT pruned")]
+
+
+def signer_of_a_stick_trusted() -> list[Patch]:
+    """The hub takes a bundle that anybody has signed."""
+
+    def read_manifest(receiver: bundle.Receiver, *rest: Any) -> bundle.Manifest:
+        anybody = SimpleNamespace(verify=lambda signature, message: None)
+        return honest(msgspec.structs.replace(receiver, sender=anybody), *rest)
+
+    honest = bundle._read_manifest
+    return [(bundle, "_read_manifest", read_manifest)]
+
+
+def stick_believed_to_arrive() -> list[Patch]:
+    """What a box has written on a stick counts as sent."""
+    honest = edge_stick._remember
+
+    def remember(box: Any, exported: bundle.Exported) -> None:
+        honest(box, exported)
+        for blob in exported.blobs:
+            box.db.write(lambda tx, id=blob.blob_id: tx.execute("UPDATE blob SET sent = 1 WHERE id = ?", [id]))
+
+    return [(edge_stick, "_remember", remember)]
+
+
+def bundle_counts_before_its_blobs() -> list[Patch]:
+    """The manifest of a bundle names blobs that are not on the stick yet."""
+    return [(bundle, "_write_blob", lambda *_: True)]
+
+
+def ops_of_the_shut_out_dropped() -> list[Patch]:
+    """The hub acknowledges what a box that is shut out sends, and does not keep it aside."""
+    honest = service._park
+
+    async def park(session: Any, failed: Any) -> None:
+        await honest(session, [each for each in failed if each[1].code != "revoked"])
+
+    return [(service, "_park", park)]
+
+
+def shut_out_turned_away() -> list[Patch]:
+    """The hub does not listen to a box that is shut out, so what it did stays on its disk."""
+    return [(service.executors, "node", service.executors.trusted)]
+
+
+def event_taken_twice() -> list[Patch]:
+    """A consumer does not remember what it has taken, so what is sent again has its effect again."""
+
+    async def take(session: Any, group: str, event_id: UUID) -> bool:
+        return True
+
+    return [(inbox, "take", take)]
+
+
+def wiped_events_not_sent_again() -> list[Patch]:
+    """What was sent counts as done, whatever became of the broker."""
+
+    async def reopen(session: Any, groups: Any) -> int:
+        return 0
+
+    return [(outbox, "reopen", reopen)]
+
+
+CLOUD_MUTANTS = (
+    ops_of_the_shut_out_dropped, shut_out_turned_away, event_taken_twice, wiped_events_not_sent_again,
+)  # fmt: skip
+"""Mistakes in code that only the hub's own services run: their seeds play against these alone."""
+
 MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     plant.__name__.replace("_", "-"): plant
     for plant in (
         saved_before_commit, acked_beyond_a_gap, cursor_before_records, receipt_not_awaited, old_name_kept,
         branch_dropped, last_writer_everywhere, last_arrival_wins, fork_overwritten, tombstone_dropped,
-        quarantine_blocks, sent_too_early, stamps_from_the_wall, stamps_unclamped,
+        quarantine_blocks, sent_too_early, stamps_from_the_wall, stamps_unclamped, space_freed_without_receipt,
+        signer_of_a_stick_trusted, stick_believed_to_arrive, bundle_counts_before_its_blobs, *CLOUD_MUTANTS,
     )
 }  # fmt: skip
+
+
+def share_of(name: str) -> int:
+    """Of how many seeds one has to play against the hub's own services to notice a mistake (none for "")."""
+    return 1 if name and MUTANTS[name] in CLOUD_MUTANTS else CLOUD_SHARE
 
 
 def plant(name: str) -> list[Patch]:

@@ -5,7 +5,7 @@ The ledger of what is true is kept here, from what was seen on the disks; nobody
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -18,7 +18,8 @@ from sync.merge import Cell, claims
 from sync.messages import EXCHANGE, Exchange, Exchanged, from_wire
 from sync.ops import GENESIS, Op, encode, op_hash, unpack
 from sync.simulation import oracle
-from sync.simulation.ports import Held, Hub
+from sync.simulation.ports import Held, Hub, Taken
+from sync.simulation.stick import Stick
 
 if TYPE_CHECKING:
     from sync.simulation.world import Machine
@@ -48,7 +49,16 @@ class Checks:
         self._sees = sees
         self._known: dict[str, Known] = {}
         self._parked: set[tuple[UUID, int]] = set()
-        self._was_hub_put_back = False
+        self._was_hub_put_back = self._was_disturbed = False
+        self._shut: dict[UUID, int | None] = {}
+        """Boxes that are shut out, and how far the hub held their ops then, if that is known."""
+        self._held: Counter[UUID] = Counter()
+        self._numbers: dict[UUID, int] = {}
+        """The newest bundle of each box that the hub took in."""
+        self._freed: set[str] = set()
+        """Videos that boxes let go."""
+        self._mourned: set[str] = set()
+        """Those of them that the hub lost afterwards, with its disk."""
         self._acked: dict[bytes, bytes] = {}
         """Ops that the hub acknowledged and must hold for ever: their hashes, and what they say.
 
@@ -86,6 +96,7 @@ class Checks:
         """An old or copied disk knows what it knows; what only a newer one knew is gone with it."""
         known = self._known[machine.name] = _read(machine)
         known.promised = len(known.hashes)
+        self._was_disturbed = True
         self._forget()
 
     def heard(self, machine: Machine) -> None:
@@ -94,6 +105,29 @@ class Checks:
         _require(at.acked <= at.head, f"{machine.name} believes that {at.acked} of its {at.head} ops are acknowledged")
         if at.node != self._of(machine).node:
             self._took_another_name(machine)
+
+    def visited(self, machine: Machine, stick: Stick, outcome: str) -> None:
+        """Somebody came to a box with a stick."""
+        _require(outcome in _AT_STICK or (stick.is_harmed and outcome in _HARMED),
+                 f"{machine.name} cannot use a good stick: {outcome}")
+        if outcome == "done":
+            self._sees("a box used a stick")
+        self.heard(machine)
+        arrived = self._hub.blobs()
+        untrue = [blob for blob, is_sent in machine.box.blobs().items() if is_sent and blob not in arrived]
+        _require(not untrue or self._was_hub_put_back, f"{machine.name} believes that the hub has {untrue}")
+
+    def tidied(self, machine: Machine) -> None:
+        """A box that needed room let videos go: only those that the hub holds."""
+        gone = machine.box.wanted() - machine.box.blobs().keys() - self._freed
+        _require(gone <= self._hub.blobs() or self._was_hub_put_back, f"{machine.name} let go what nobody holds")
+        self._freed |= gone
+        if gone:
+            self._sees("a box let go of a video")
+
+    def has_lost(self, machine: Machine) -> bool:
+        """Whether there is a video of this box that nobody has any more, and nobody is to blame."""
+        return not self._mourned.isdisjoint(machine.box.wanted() - machine.box.blobs().keys())
 
     def _took_another_name(self, machine: Machine) -> None:
         """It says under the new name what it alone has said under the old one."""
@@ -120,11 +154,56 @@ class Checks:
         asked, answer = from_wire(call.body, Exchange), from_wire(reply.body, Exchanged)
         _require(answer.acked == self._hub.acked(asked.node), "the hub acknowledged what it has not committed")
         self._parked |= {(asked.node, each.seq) for each in answer.parked}
+        self._held[asked.node] = answer.acked
         if asked.batch:
             self._acked |= {digest: _content(op) for op, digest in unpack(asked.batch) if op.seq <= answer.acked}
+        if asked.node in self._hub.shut():
+            self._told_a_box_that_is_shut_out(asked, answer)
+
+    def _told_a_box_that_is_shut_out(self, asked: Exchange, answer: Exchanged) -> None:
+        """What it sends is kept aside, and it is told nothing."""
+        _require(answer.revoked and not answer.feed, "a box that is shut out was told something")
+        if asked.batch and (since := self._shut.get(asked.node)) is not None:
+            late = set(range(max(since + 1, asked.batch.first), min(asked.batch.last, answer.acked) + 1))
+            _require(late <= {each.seq for each in answer.parked}, "an op of a box that is shut out was applied")
+            if late:
+                self._sees("an op of a box that was shut out was kept aside")
+
+    def imported(self, stick: Stick, taken: Taken) -> None:
+        """The hub took in the bundle of a box, or refused it."""
+        node, answer = taken.node, taken.answer
+        codes = {taken.code} - {""} if answer is None else {each.code for each in answer.refused}
+        _require(stick.is_harmed or codes <= _REFUSED, f"the hub refuses a good bundle: {sorted(codes)}")
+        if codes:
+            self._sees("a bundle was refused")
+        if answer is None:
+            return
+        _require((node, answer.number) not in stick.forged, "the hub took in a bundle that no box has signed")
+        _require(set(answer.held) <= self._hub.blobs(), "the hub says that it holds what it does not")
+        _require(answer.acked == self._hub.acked(node), "the hub acknowledged on a stick what it has not committed")
+        self._sees("a bundle was imported")
+        if answer.acked > self._held[node]:
+            self._sees("a bundle overtook the line")
+        newest = self._numbers.get(node, 0)
+        if answer.number <= newest:
+            self._sees("a bundle was imported twice" if answer.number == newest else "a bundle came after a newer one")
+        self._numbers[node] = max(newest, answer.number)
+        self._held[node] = answer.acked
+
+    def shut_out(self, node: UUID) -> None:
+        """A person is about to shut a box out."""
+        self._shut.setdefault(node, self._hub.acked(node))
+
+    def trusted(self, node: UUID) -> None:
+        """A box is not shut out, or not any more."""
+        self._shut.pop(node, None)
 
     def hub_was_put_back(self) -> None:
-        self._was_hub_put_back = True
+        self._was_hub_put_back = self._was_disturbed = True
+        self._mourned |= self._freed - self._hub.files()
+        shut = self._hub.shut()
+        self._shut = dict.fromkeys(shut)
+        self._held = Counter({node: self._hub.acked(node) for node in self._held})
         self._forget()
 
     def _forget(self) -> None:
@@ -143,11 +222,13 @@ class Checks:
         _require(self._hub.divergences() == 0, "a box held other records than it had been told")
         self._check_chains(held)
         self._check_records(held)
+        self._check_events()
         for machine in self._machines:
             self._check_box(machine, {each.hash for each in held})
 
     def _check_chains(self, held: Sequence[Held]) -> None:
         last: dict[UUID, Held] = {}
+        shut = self._hub.shut()
         found = {each.hash for each in held}
         for each in held:
             before = last.get(each.op.node)
@@ -156,7 +237,7 @@ class Checks:
             _require(each.op.prev == (before.hash if before else GENESIS), f"{name} is not chained at the hub")
             _require(op_hash(each.op) == each.hash, f"{name} was altered at the hub")
             _require(before is None or each.stamp > before.stamp, f"the stamp of {name} runs backwards")
-            _require(bool(each.parked) == ("nonsense" in each.op.patch), f"{name} is parked: {each.parked}")
+            _require(self._may_stand(each, shut), f"{name} is parked: {each.parked}")
             last[each.op.node] = each
         if parked := self._parked:
             self._sees("an op was parked")
@@ -168,6 +249,26 @@ class Checks:
                 said |= set(self._of(machine).contents)  # still there, until a person enrols the box again
         missing = [digest for digest, content in self._acked.items() if digest not in found and content not in said]
         _require(not missing, f"the hub lost {len(missing)} ops that it had acknowledged")
+
+    def _may_stand(self, each: Held, shut: set[UUID]) -> bool:
+        """Whether an op is parked exactly when it should be."""
+        if "nonsense" in each.op.patch:
+            return each.parked is not None
+        if each.op.node in shut:
+            since = self._shut.get(each.op.node)
+            return each.parked is not None or since is None or each.op.seq <= since
+        # What rests on an op of a box that is shut out waits with it.
+        return each.parked is None or (bool(shut) and each.parked.startswith("bad_op"))
+
+    def _check_events(self) -> None:
+        """Each video of which record and bytes are there has one event, and each event has had its effect once."""
+        arrived = self._hub.blobs()
+        videos = [key for (entity, key), record in self._hub.records().items()
+                  if entity == "video" and record["blob_id"].value in arrived]
+        events = self._hub.events()
+        _require(len(events) == len(videos), f"{len(videos)} videos have arrived, and {len(events)} events tell of it")
+        odd = {count for count in events.values() if count != 1}
+        _require(not odd, f"events have had their effect {sorted(odd)} times")
 
     def _check_records(self, held: Iterable[Held]) -> None:
         writes: dict[tuple[str, UUID, str], list[oracle.Write]] = defaultdict(list)
@@ -196,11 +297,18 @@ class Checks:
             self._sees("a hub forgot a box")  # a person has to enrol it again; it keeps what it has
             return
         _require(machine.stopped is None, f"{machine.name} stopped with {machine.stopped}")
+        is_shut = at.node in self._hub.shut()
+        if is_shut and (self._was_disturbed or machine.error != "revoked"):
+            return  # two boxes of one name, for example, of which the hub will not hear
         _require(at.acked == at.head, f"{machine.name} has {at.acked} of {at.head} ops acknowledged")
         missing = [seq for seq, digest in enumerate(self._of(machine).hashes, 1) if digest not in held]
         _require(not missing, f"ops {missing} of {machine.name} never reached the hub")
+        if is_shut:
+            return
         here, arrived = box.blobs(), self._hub.blobs()
-        _require(box.wanted() <= here.keys(), f"{machine.name} lost a video")
+        gone = box.wanted() - here.keys()
+        _require(gone <= self._freed, f"{machine.name} lost a video")
+        _require(gone - self._mourned <= arrived, f"{machine.name} let a video go, and the hub does not have it")
         for blob, is_sent in here.items():
             _require(is_sent, f"{machine.name} never sent the blob {blob[:8]}")
             _require(blob in arrived, f"{machine.name} sent the blob {blob[:8]}, which never arrived")
@@ -208,6 +316,13 @@ class Checks:
         fed = box.fed()
         differ = [name for name in told.keys() | fed.keys() if told.get(name) != fed.get(name)]
         _require(not differ, f"{machine.name} was told something else of {sorted(differ)[:1]}")
+
+
+_AT_STICK = {"done", "power cut", "disk full", "stick_gone", "no_bundle", "fork"}
+_HARMED = {"damaged", "bad_signature", "foreign_bundle", "bad_version", "bad_input", "too_large"}
+_REFUSED = {"gap", "fork", "revoked", "unknown_node", "no_bundle"}
+"""Why the hub may refuse what nobody has meddled with: an old bundle or half of one, another box of the name, a box
+that is shut out."""
 
 
 def _read(machine: Machine) -> Known:

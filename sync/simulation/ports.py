@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from shared.clock import Clock
+from sync.bundle import Answer
 from sync.calls import Call, Reply
 from sync.merge import Cell
 from sync.messages import Change
@@ -16,6 +17,7 @@ from sync.ops import Op
 from sync.ports import Position
 from sync.session import Session
 from sync.simulation.power import Power
+from sync.simulation.stick import Stick
 
 Name = tuple[str, UUID]
 """A record: its entity and its key."""
@@ -60,6 +62,20 @@ class Box(Protocol):
         """Write an op that the hub cannot apply, as a faulty box would."""
         ...
 
+    # What carries it elsewhere, or away.
+
+    def export(self, stick: Stick) -> None:
+        """Take in the answer that lies on a stick, if there is one, and write a bundle."""
+        ...
+
+    def take_back(self, stick: Stick) -> None:
+        """Take in the answer that lies on a stick. Raises ``no_bundle``, or what is wrong with it."""
+        ...
+
+    def tidy(self) -> None:
+        """Let every video go that may go."""
+        ...
+
     # What is on its disk.
 
     def position(self) -> Position: ...
@@ -91,6 +107,14 @@ class Box(Protocol):
     def close(self) -> None: ...
 
 
+class Taken(msgspec.Struct, frozen=True):
+    """What the hub made of the bundle of one box: its ``answer``, or the ``code`` of why it took nothing."""
+
+    node: UUID
+    answer: Answer | None
+    code: str = ""
+
+
 class Hub(Protocol):
     """The hub behind its routes. ``answer`` commits before it returns; ``PowerCut`` says that no answer comes."""
 
@@ -108,6 +132,44 @@ class Hub(Protocol):
 
     def redrive(self) -> None:
         """Try again what could not be applied."""
+        ...
+
+    def take(self, stick: Stick) -> list[Taken]:
+        """Take in the bundles of all boxes on a stick and write the answers. Raises ``stick_gone``."""
+        ...
+
+    def shut_out(self, node: UUID) -> None:
+        """A person trusts a box no longer."""
+        ...
+
+    def trust(self, node: UUID) -> None:
+        """A person trusts a box again."""
+        ...
+
+    def shut(self) -> set[UUID]:
+        """The boxes that are shut out."""
+        ...
+
+    # What happens to its events, of which there is one for each video of which record and bytes are there.
+
+    def relay(self) -> None:
+        """Send what is in the outbox to the broker."""
+        ...
+
+    def consume(self) -> int:
+        """Let the consumer take what the broker has; how many events of it had come before."""
+        ...
+
+    def wipe(self) -> None:
+        """The broker loses everything."""
+        ...
+
+    def reopen(self) -> None:
+        """A person has what is not finished sent again."""
+        ...
+
+    def events(self) -> Mapping[UUID, int]:
+        """How often each event in the outbox has had its effect."""
         ...
 
     def acked(self, node: UUID) -> int: ...
@@ -130,13 +192,19 @@ class Hub(Protocol):
         """The blobs that the hub's records hold for arrived, after their hash was checked."""
         ...
 
+    def files(self) -> set[str]:
+        """The blobs whose bytes the hub has, whatever its records say."""
+        ...
+
     def divergences(self) -> int:
         """How often a comparison found a box with other records than it had been told."""
         ...
 
     def save(self) -> Any: ...
 
-    def restore(self, image: Any) -> None: ...
+    def restore(self, image: Any, *, files: bool) -> None:
+        """Put the database back to an image, and the files too or not."""
+        ...
 
     def close(self) -> None: ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -62,8 +62,11 @@ def play(tape: Tape, maker: Maker, lines: list[str] | None = None) -> Result:
     return Result(trace, tuple(sorted(world.seen)), failure)
 
 
-def play_seeds(seeds: Iterable[int], maker: Maker, size: Size = SMALL) -> list[tuple[int, Result]]:
-    return [(seed, play(draw(seed, size), maker)) for seed in seeds]
+def play_seeds(
+    seeds: Iterable[int], makers: Callable[[int], Maker], size: Size = SMALL
+) -> list[tuple[int, Result]]:
+    """Play the tapes of seeds, each against what ``makers`` makes for it."""
+    return [(seed, play(draw(seed, size), makers(seed))) for seed in seeds]
 
 
 def shortest(tape: Tape, maker: Maker) -> Tape:

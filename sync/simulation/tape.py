@@ -7,6 +7,7 @@ when they happen (an animal, a sacrifice, a transaction), so that every part of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Literal
 
@@ -51,16 +52,28 @@ class Size(msgspec.Struct, frozen=True):
     work: tuple[int, int]
     news: tuple[int, int]
     talks: tuple[int, int]
+    trips: tuple[int, int]
+    """Journeys of a stick to the hub and back."""
 
 
-SMALL = Size(boxes=(1, 3), work=(4, 9), news=(0, 5), talks=(3, 6))
-LARGE = Size(boxes=(20, 20), work=(180, 220), news=(20, 40), talks=(60, 100))
+SMALL = Size(boxes=(1, 3), work=(4, 9), news=(0, 5), talks=(3, 6), trips=(0, 2))
+LARGE = Size(boxes=(20, 20), work=(180, 220), news=(20, 40), talks=(60, 100), trips=(10, 20))
 
 WORK = ("open", "open", "film", "film", "judge", "note", "note", "spoil")
 BYTES = (100, 2_000, 2_000, 70_000, 300_000)
 """Sizes of videos."""
-NEWS = ("tell", "tell", "gone", "redrive")
-SWARM = (*FAULTS, "power", "full", "hub power", "clock", "back", "clone", "hub back")
+NEWS = ("tell", "tell", "gone", "allot", "allot", "correct", "cancel", "redrive")
+TRIPS = (
+    ("import", "home"), ("import", "home"), ("import", "import", "home"), ("import", "home", "import", "home"),
+    ("import", "export", "import", "home"), ("import",), (),
+)  # fmt: skip
+"""How a journey goes on after the box has written its bundle."""
+STICKS = 2
+"""In use at a time; a copy of each may lie in a drawer."""
+SWARM = (
+    *FAULTS, "power", "full", "hub power", "clock", "back", "clone", "hub back",
+    "pulled", "copied", "altered", "swapped", "forged", "tidy", "shut out", "wipe",
+)  # fmt: skip
 """What may go wrong. Each seed turns some of it on; all of it at once would hide what needs quiet to show."""
 
 
@@ -75,6 +88,8 @@ def draw(seed: int, size: Size = SMALL) -> Tape:
         *_work(Random(f"{seed}/work"), size, boxes, span),
         *_news(Random(f"{seed}/news"), size, boxes, span),
         *_talks(seed, size, boxes, span, [fault for fault in FAULTS if fault in on]),
+        *_trips(Random(f"{seed}/trips"), size, boxes, span),
+        *_relays(Random(f"{seed}/relays"), span),
     ]
     moments = [event.at for event in events]
     for fault, draw_one in _NEMESES.items():
@@ -86,7 +101,8 @@ def draw(seed: int, size: Size = SMALL) -> Tape:
 
 
 def _work(chance: Random, size: Size, boxes: tuple[int, ...], span: int) -> list[Event]:
-    return [
+    begun = [Event(SECOND * 30 + n, "open", n, chance.randrange(1 << 16)) for n in range(len(boxes))]
+    return begun + [
         Event(chance.randrange(span), chance.choice(WORK), chance.randrange(len(boxes)), chance.randrange(1 << 16),
               chance.choice(BYTES))
         for _ in range(chance.randint(*size.work))
@@ -108,6 +124,23 @@ def _talks(seed: int, size: Size, boxes: tuple[int, ...], span: int, faults: lis
         at, box, which = chance.randrange(span), chance.randrange(len(boxes)), chance.randrange(1 << 16)
         found.append(Event(at, "talk", box, which, line=tuple(fates)))
     return found
+
+
+def _trips(chance: Random, size: Size, boxes: tuple[int, ...], span: int) -> list[Event]:
+    """A box writes a bundle, a courier takes it to the hub and the answer home: late, twice, or never."""
+    found = []
+    for _ in range(chance.randint(*size.trips)):
+        box, which, stick = chance.randrange(len(boxes)), chance.randrange(1 << 16), chance.randrange(STICKS)
+        at = chance.randrange(span)
+        found.append(Event(at, "export", box, which, stick))
+        for leg in chance.choice(TRIPS):
+            at += chance.choice((MINUTE, HOUR, span // 4))
+            found.append(Event(at, leg, box, which, stick))
+    return found
+
+
+def _relays(chance: Random, span: int) -> list[Event]:
+    return [Event(chance.randrange(span), chance.choice(("relay", "consume"))) for _ in range(chance.randint(0, 5))]
 
 
 def _fate(chance: Random, faults: list[Fault]) -> Fate:
@@ -166,7 +199,44 @@ def _clone(when: When) -> list[Event]:
 
 def _hub_back(when: When) -> list[Event]:
     saved = when.ever()
-    return [Event(saved, "hub save"), Event(saved + when.chance.randrange(when.span), "hub back")]
+    return [Event(saved, "hub save"),
+            Event(saved + when.chance.randrange(when.span), "hub back", m=when.chance.randrange(2))]
+
+
+def _stick(do: str) -> Callable[[When], list[Event]]:
+    def draw_one(when: When) -> list[Event]:
+        return [Event(when.beside(), do, n=when.chance.randrange(1 << 16), m=when.chance.randrange(STICKS))]
+
+    return draw_one
+
+
+def _copied(when: When) -> list[Event]:
+    """What lay in a drawer comes to the hub, or home, after what was written later."""
+    stick, kept, box = when.chance.randrange(STICKS), when.beside(), when.box()
+    late = kept + when.chance.randrange(when.span)
+    return [Event(kept, "copied", m=stick), Event(late, "import", m=STICKS + stick),
+            Event(late + MINUTE, "home", box, when.chance.randrange(1 << 16), STICKS + stick)]
+
+
+def _tidy(when: When) -> list[Event]:
+    """Right after the box has talked with the hub, or at any time."""
+    at, box, which = when.beside(), when.box(), when.chance.randrange(1 << 16)
+    talked = [Event(at, "talk", box, which)] if when.chance.random() < 0.7 else []
+    return [*talked, Event(at + MINUTE, "tidy", box, which)]
+
+
+def _shut_out(when: When) -> list[Event]:
+    at, box, which = when.beside(), when.box(), when.chance.randrange(1 << 16)
+    again = [Event(at + when.chance.randrange(when.span), "trust", box, which)] if when.chance.random() < 0.6 else []
+    return [Event(at, "shut out", box, which), *again]
+
+
+def _wipe(when: When) -> list[Event]:
+    """With what was sent a moment ago, or at any time; somebody notices, or nobody does until the end."""
+    at = when.beside()
+    sent = [Event(at, "relay")] if when.chance.random() < 0.7 else []
+    noticed = [Event(at + MINUTE, "reopen"), Event(at + HOUR, "relay")] if when.chance.random() < 0.5 else []
+    return [*sent, Event(at + 1, "wipe"), *noticed]
 
 
 _NEMESES = {
@@ -177,4 +247,12 @@ _NEMESES = {
     "back": _back,
     "clone": _clone,
     "hub back": _hub_back,
+    "pulled": _stick("pulled"),
+    "copied": _copied,
+    "altered": _stick("altered"),
+    "swapped": _stick("swapped"),
+    "forged": _stick("forged"),
+    "tidy": _tidy,
+    "shut out": _shut_out,
+    "wipe": _wipe,
 }

@@ -4,14 +4,24 @@
 |---|---|
 | `open`, `film`, `judge`, `note` | an executor, or the box itself, records something |
 | `spoil` | a faulty box writes an op that nobody can apply |
-| `tell`, `gone`, `redrive` | a person at the hub changes or removes a record, or has parked ops tried again |
+| `tell`, `gone` | a person at the hub changes an executor, or removes one |
+| `allot`, `correct`, `cancel` | a person at the hub gives a share a place, corrects its name, or calls it off |
+| `redrive` | a person at the hub has parked ops tried again |
 | `talk` | the box's agent runs its session; `line` says what befalls its calls |
 | `power`, `hub power` | the n-th transaction from now ends with the power cut, before or after its commit |
 | `full` | the next n transactions of the box find no room |
 | `clock` | the box's wall clock is n ms off from now on |
 | `save`, `back` | a copy of the box's disk is made; the disk is put back to the latest copy |
 | `clone` | a second box is started from a copy of the disk |
-| `hub save`, `hub back` | the same for the hub |
+| `hub save`, `hub back` | the same for the hub; its files go back, too, where m is 0 |
+| `export`, `import`, `home` | a box writes on stick m; the hub takes in what is on it; a box takes in the answer |
+| `copied` | somebody copies stick m, which is in use, to one that lies in a drawer |
+| `pulled` | stick m is pulled out at the n-th access from now |
+| `altered`, `swapped`, `forged` | a byte changes, two boxes' folders change places, a stranger signs a bundle |
+| `tidy` | the box needs room, and lets go what it may |
+| `shut out`, `trust` | a person at the hub trusts a box no longer, or again |
+| `relay`, `consume` | events go to the broker; the consumer takes what is there |
+| `wipe`, `reopen` | the broker loses everything; a person has the unfinished sent again |
 """
 
 from __future__ import annotations
@@ -19,8 +29,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -28,6 +39,7 @@ from typing import Any
 import msgspec
 
 from shared.clock import Reading, from_ms
+from shared.crypto import SigningKey
 from shared.errors import QurbaniError
 from sync.calls import Call, Reply, Steps
 from sync.messages import BLOBS, EXCHANGE, Exchanged, from_wire
@@ -35,7 +47,8 @@ from sync.session import CHECK_MS
 from sync.simulation.checks import Checks, Violation
 from sync.simulation.ports import Box, Maker
 from sync.simulation.power import DiskFull, PowerCut
-from sync.simulation.tape import MINUTE, SECOND, Event, Fate, Tape
+from sync.simulation.stick import Stick
+from sync.simulation.tape import MINUTE, SECOND, STICKS, Event, Fate, Tape
 
 START_MS = 1_780_000_000_000
 TIMEOUT_MS = 20 * SECOND
@@ -105,6 +118,8 @@ class World:
         self._order = count()
         self.hub = maker.hub(_Clock(self))
         self._hub_image: Any = None
+        self._sticks = [Stick() for _ in range(2 * STICKS)]
+        self._stranger = SigningKey(bytes(32))
         self.machines: list[Machine] = []
         self._places = [[self._machine(number, site)] for number, site in enumerate(tape.boxes)]
         self.checks = Checks(self.hub, self.machines, self._sees)
@@ -150,36 +165,88 @@ class World:
                 self._put_back(machine)
             case "clone":
                 self._clone(place, machine)
+            case "shut out" | "trust":
+                self._judge(machine, event.do)
+            case "export" | "home":
+                self._at_stick(machine, event)
+            case "tidy":
+                self._attempt(machine, "tidy", machine.box.tidy)
+                self.checks.tidied(machine)
             case _:
                 self._work(machine, event)
 
     def _work(self, machine: Machine, event: Event) -> None:
-        box, outcome = machine.box, "done"
+        box = machine.box
+        work = partial(box.film, event.n, event.m) if event.do == "film" else partial(getattr(box, event.do), event.n)
+        outcome = self._attempt(machine, event.do, work)
+        if event.do == "open" and outcome == "conflict":
+            self._sees("an animal was opened twice")
+        self.checks.wrote(machine, promised=outcome == "done")
+
+    def _attempt(self, machine: Machine, do: str, work: Callable[[], Any]) -> str:
+        """Do something at a box; what came of it."""
         try:
-            done = box.film(event.n, event.m) if event.do == "film" else getattr(box, event.do)(event.n)
-            outcome = "done" if done else "nothing to do"
+            outcome = "nothing to do" if work() is False else "done"
         except QurbaniError as error:
             outcome = error.code
-            if event.do == "open" and error.code == "conflict":
-                self._sees("an animal was opened twice")
         except DiskFull:
             outcome = "disk full"
             self._sees("a disk was full")
         except PowerCut:
             outcome = "power cut"
-            self._sees("the power went while somebody recorded")
+            self._sees("the power went while somebody was at the box")
             self._reboot(machine)
-        self._say(machine.name, event.do, outcome)
-        self.checks.wrote(machine, promised=outcome == "done")
+        self._say(machine.name, do, outcome)
+        return outcome
+
+    def _at_stick(self, machine: Machine, event: Event) -> None:
+        stick, box = self._sticks[event.m], machine.box
+        if event.do == "export":
+            outcome = self._attempt(machine, "export", lambda: box.export(stick))
+        else:
+            outcome = self._attempt(machine, "home", lambda: box.take_back(stick))
+        self.checks.visited(machine, stick, outcome)
+        self._put_in(stick)
+
+    def _put_in(self, stick: Stick) -> None:
+        """Whoever finds that the stick was out puts it in for the next one."""
+        if stick.is_out:
+            self._sees("a stick was pulled out")
+            stick.pull(None)
+
+    def _judge(self, machine: Machine, do: str) -> None:
+        node = machine.box.node
+        with self._hub_power():
+            if do == "shut out":
+                self.checks.shut_out(node)
+                self.hub.shut_out(node)
+                self._sees("a box was shut out")
+            else:
+                self.hub.trust(node)
+        if node not in self.hub.shut():
+            self.checks.trusted(node)
+            if do == "trust":
+                self._sees("a box was trusted again")
+        self._say(machine.name, do)
+
+    @contextmanager
+    def _hub_power(self) -> Iterator[None]:
+        try:
+            yield
+        except PowerCut:
+            self._sees("the hub's power went")
 
     def _do_at_hub(self, event: Event) -> None:
-        hub, n = self.hub, event.n % 3
-        try:
+        hub, n, stick = self.hub, event.n % 3, self._sticks[event.m % len(self._sticks)]
+        with self._hub_power():
             match event.do:
                 case "tell":
                     hub.tell(event.m, "executor", n, {"name": f"name {event.n}", "pin_hash": "x", "language": "ar"})
-                case "gone":
-                    hub.tell(event.m, "executor", n, None)
+                case "allot" | "correct":
+                    what = {"animal_id": "", "reference": f"{n}", "name": f"name {event.n}", "language": "ar"}
+                    hub.tell(event.m, "share", n, {**what, "spellings": [f"spelling {event.n}"]})
+                case "gone" | "cancel":
+                    hub.tell(event.m, "executor" if event.do == "gone" else "share", n, None)
                     self._sees("a tombstone was told")
                 case "redrive":
                     hub.redrive()
@@ -188,12 +255,42 @@ class World:
                 case "hub save":
                     self._hub_image = hub.save()
                 case "hub back" if self._hub_image is not None:
-                    hub.restore(self._hub_image)
+                    hub.restore(self._hub_image, files=not event.m)
                     self.checks.hub_was_put_back()
                     self._sees("the hub was put back")
-        except PowerCut:
-            self._sees("the hub's power went")
+                case "import":
+                    self._import(stick)
+                case "copied":
+                    self._sticks[STICKS + event.m] = stick.copy()
+                case "pulled":
+                    stick.pull(event.n % 12)
+                case "altered" if stick.alter(event.n):
+                    self._sees("a stick was altered")
+                case "swapped" if stick.swap():
+                    self._sees("folders on a stick were swapped")
+                case "forged" if stick.forge(self._stranger):
+                    self._sees("a bundle was forged")
+                case "relay":
+                    hub.relay()
+                case "consume" if hub.consume():
+                    self._sees("an event came again")
+                case "wipe":
+                    hub.wipe()
+                    self._sees("the broker was wiped")
+                case "reopen":
+                    hub.reopen()
         self._say("hub", event.do)
+
+    def _import(self, stick: Stick) -> None:
+        try:
+            for taken in self.hub.take(stick):
+                self.checks.imported(stick, taken)
+                answer = taken.answer
+                self._say("hub", "imports", taken.code if answer is None else f"{answer.acked} {len(answer.held)}")
+        except QurbaniError as error:
+            self._say("hub", "imports", error.code)
+        finally:
+            self._put_in(stick)
 
     def _put_back(self, machine: Machine) -> None:
         if machine.image is None:
@@ -247,7 +344,7 @@ class World:
             self._end_talk(machine, ",".join(sorted({error.code for error in end.value.values()})) or None)
         except QurbaniError as error:
             self._sees(f"a session ended with {error.code}")
-            if not error.retry and error.code != "not_signed_in":
+            if not error.retry and error.code not in ("not_signed_in", "revoked"):
                 machine.stopped = error.code
             self._end_talk(machine, error.code)
         except DiskFull:
@@ -338,24 +435,39 @@ class World:
         self.hub.power.mend()
         for machine in self.machines:
             machine.box.power.mend()
+        self.hub.reopen()
         for _ in range(ROUNDS):
             for machine in self.machines:
                 self._begin_talk(machine, ())
             self._run()
             self.hub.redrive()
+            self.hub.relay()
+            self.hub.consume()
             if all(self._rests(machine) for machine in self.machines):
                 break
         if self.now_ms > deadline:
             raise Violation(f"it took {self.now_ms - deadline + SETTLE_MS} ms to come to rest")
         for machine in self.machines:
-            if machine.stopped is None and machine.error:
+            if machine.stopped is None and machine.error and not self._has_reason(machine):
                 raise Violation(f"{machine.name} does not come to rest: {machine.error}")
 
     def _rests(self, machine: Machine) -> bool:
         if machine.stopped is not None:
             return True
         at, told = machine.box.position(), max(row.cursor for row in self.hub.feed(machine.site))
-        return machine.error is None and at.acked == at.head and at.cursor == told
+        if machine.error == "revoked":
+            return self._has_reason(machine)
+        is_well = machine.error is None or self._has_reason(machine)
+        return is_well and at.acked == at.head and at.cursor == told
+
+    def _has_reason(self, machine: Machine) -> bool:
+        """Whether a box rightly does not get on: it is shut out, or nobody has a video any more.
+
+        A hub lost the video together with its disk, after the box had let it go for a receipt.
+        """
+        if machine.error == "revoked":
+            return machine.box.node in self.hub.shut()
+        return machine.error == "damaged" and self.checks.has_lost(machine)
 
     # Time
 
@@ -390,6 +502,22 @@ class World:
 
 
 STATES = (
+    "a box let go of a video",
+    "a box was shut out",
+    "a box was trusted again",
+    "a bundle came after a newer one",
+    "a bundle overtook the line",
+    "a bundle was forged",
+    "a bundle was imported",
+    "a bundle was imported twice",
+    "a bundle was refused",
+    "a stick was altered",
+    "a stick was pulled out",
+    "an event came again",
+    "an op of a box that was shut out was kept aside",
+    "folders on a stick were swapped",
+    "the broker was wiped",
+    "a box used a stick",
     "a call was answered by a sign-in page",
     "a call was cut in its middle",
     "a call was delivered after the box gave up",
@@ -418,12 +546,15 @@ STATES = (
     "the hub's power went in a call",
     "the power went",
     "the power went in a session",
-    "the power went while somebody recorded",
+    "the power went while somebody was at the box",
     "two writes of one field were found",
 )
 """The states of interest. A run that never meets one of them has not tried what it stands for."""
 
-_AT_HUB = {"tell", "gone", "redrive", "hub power", "hub save", "hub back"}
+_AT_HUB = {
+    "tell", "gone", "allot", "correct", "cancel", "redrive", "hub power", "hub save", "hub back", "import", "copied",
+    "pulled", "altered", "swapped", "forged", "relay", "consume", "wipe", "reopen",
+}  # fmt: skip
 _SEEN = {"twice": "delivered twice", "late": "delivered after the box gave up", "cut": "cut in its middle",
          "sign-in page": "answered by a sign-in page", "busy": "turned away", "reply lost": "left without its reply"}
 _BUSY = Reply(503, {"content-type": "application/problem+json", "retry-after": "5"},

@@ -13,8 +13,8 @@ import pytest
 import structlog
 
 from commands.simulated.cloud import CloudHub
-from commands.simulated.maker import Maker
-from commands.simulated.mutants import MUTANTS, planted
+from commands.simulated.maker import Maker, Makers
+from commands.simulated.mutants import MUTANTS, planted, share_of
 from sync.simulation import tape as tapes
 from sync.simulation.run import play, shortest
 from sync.simulation.tape import Tape, draw
@@ -30,24 +30,24 @@ def quiet() -> Iterator[None]:
 
 @pytest.mark.parametrize("block", range(4))
 def test_no_seed_breaks_a_promise(block: int) -> None:
-    maker = Maker()
-    failures = {seed: play(draw(seed), maker).failure for seed in range(block * 75, block * 75 + 75)}
+    makers = Makers()
+    failures = {seed: play(draw(seed), makers(seed)).failure for seed in range(block * 75, block * 75 + 75)}
     assert not {seed: failure for seed, failure in failures.items() if failure}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", range(40))
 def test_no_seed_of_many_breaks_a_promise(block: int) -> None:
-    maker = Maker()
-    failures = {seed: play(draw(seed), maker).failure for seed in range(block * 1000, block * 1000 + 1000)}
+    makers = Makers()
+    failures = {seed: play(draw(seed), makers(seed)).failure for seed in range(block * 250, block * 250 + 250)}
     assert not {seed: failure for seed, failure in failures.items() if failure}
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_planted_mistake_is_noticed(mutant: str) -> None:
-    maker = Maker()
+    makers = Makers(share_of(mutant))
     with planted(mutant):
-        assert any(play(draw(seed), maker).failure for seed in range(1_000))
+        assert any(play(draw(seed), makers(seed)).failure for seed in range(1_000))
 
 
 def test_the_hubs_own_routes_on_sqlite_do_what_its_core_does() -> None:
@@ -69,10 +69,11 @@ def test_a_seed_is_the_same_in_every_process() -> None:
     assert len(traces) == 1
 
 
-def test_a_failing_seed_is_cut_down_to_a_tape_that_fails_alike() -> None:
+@pytest.mark.parametrize("mutant", ["branch-dropped", "stick-believed-to-arrive"])
+def test_a_failing_seed_is_cut_down_to_a_tape_that_fails_alike(mutant: str) -> None:
     maker = Maker()
-    with planted("branch-dropped"):
-        seed = next(seed for seed in range(100) if play(draw(seed), maker).failure)
+    with planted(mutant):
+        seed = next(seed for seed in range(200) if play(draw(seed), maker).failure)
         short = shortest(draw(seed), maker)
         assert play(msgspec.json.decode(msgspec.json.encode(short), type=Tape), maker).failure
     assert len(short.events) <= 12
