@@ -18,7 +18,7 @@ import edge.main
 from edge import feed, jobs, migrations, sqlite
 from edge import node as identity
 from edge import stick as carried
-from edge.capture import Capture, Video
+from edge.capture import PROVE, Capture, Copy, Video
 from edge.db import Database, Tx
 from edge.node import FIRST, Keyring, Keys, Node
 from edge.outbox import Outbox
@@ -185,9 +185,18 @@ class SimulatedBox:
         lease = self._db.write(lambda tx: jobs.take(tx, now, token))
         if lease is None:
             return False
-        outcome = ("authentic", "review", "rejected")[n % 3]
-        self._capture.record_verdict(lease, lease.key, Verdict(outcome, "simulated"))
+        if lease.kind == PROVE:
+            self._capture.keep_copies(lease, lease.key, [self._poster(token)])
+        else:
+            outcome = ("authentic", "review", "rejected")[n % 3]
+            self._capture.record_verdict(lease, lease.key, Verdict(outcome, "simulated"))
         return True
+
+    def _poster(self, id: UUID) -> Copy:
+        content = id.bytes * 10
+        blob_id = hashlib.sha256(content).hexdigest()
+        self._blobs.held[blob_id] = content
+        return Copy("poster", hashlib.sha256(id.bytes).hexdigest(), 16, blob_id, len(content))
 
     def note(self, n: int) -> bool:
         sacrifice = self._pick("SELECT id FROM sacrifice ORDER BY id", n)
