@@ -41,7 +41,7 @@ class Site(Base):
     eid_day: Mapped[date | None]
     """10 Dhu al-Hijja by the moon that was sighted for the country. See :class:`shared.domain.eid.Eid`."""
     eid_begins: Mapped[time | None] = mapped_column(Time)
-    eid_days: Mapped[int]
+    eid_days: Mapped[int] = mapped_column(default=4)
     created: Mapped[datetime]
 
 

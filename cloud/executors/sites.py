@@ -28,7 +28,7 @@ async def add_site(session: AsyncSession, new: schemas.NewSite, *, now: datetime
     """Raises ``bad_input`` for a time zone that there is not."""
     if new.timezone not in available_timezones():
         raise QurbaniError("bad_input", f"there is no time zone {new.timezone}", field="timezone")
-    site = models.Site(id=new_id(), created=now, eid_days=4, **msgspec.structs.asdict(new))
+    site = models.Site(id=new_id(), created=now, **msgspec.structs.asdict(new))
     session.add(site)
     await session.flush()
     session.add(models.FeedHead(site_id=site.id, cursor=0))
