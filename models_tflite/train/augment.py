@@ -18,6 +18,7 @@ VISIBLE = 0.3  # an object counts as long as so much of its box is left in view 
 HINTED = 0.08  # ... and is a region to ignore while there is so much
 SMALLEST = 5.0  # pixels; a narrower object is a region to ignore
 ANIMAL, KNIFE = CLASSES.index("animal"), CLASSES.index("knife")
+TELEPHONES = 0.3  # of the knives that are wiped away, the share in whose place a telephone lies
 
 
 def letterbox(image: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], float]:
@@ -231,7 +232,7 @@ def _any_window(example: Example, rng: Generator) -> NDArray[np.float32]:
 
 
 def _without_knives(example: Example, rng: Generator) -> Example:
-    """The same picture with every knife covered by its surroundings: an empty hand, a bare table."""
+    """The same picture with every knife covered by its surroundings: an empty hand, a bare table, or a telephone."""
     knives = np.flatnonzero(example.targets[:, KNIFE] > 0)
     image = example.image
     frame = np.array([example.width, example.height, example.width, example.height])
@@ -250,8 +251,25 @@ def _without_knives(example: Example, rng: Generator) -> Example:
         cover = _blank(1)
         cover = replace(cover, image=image[y : y + height, x : x + width])
         image = _lay_over(replace(_blank(1), image=image), cover, x1, y1).image
+        if rng.random() < TELEPHONES:
+            image = _with_telephone(image, (x1, y1, width, height), rng)
     kept = example.targets[:, KNIFE] == 0
     return replace(example, image=image, boxes=example.boxes[kept], targets=example.targets[kept])
+
+
+def _with_telephone(image: NDArray[np.uint8], frame: tuple[int, int, int, int], rng: Generator) -> NDArray[np.uint8]:
+    """A telephone, nearly as long as the frame (left, top, width, height), along either of its diagonals."""
+    left, top, width, height = frame
+    length = max(width, height)
+    angle = float(np.rad2deg(np.arctan2(height, width))) * (1 if rng.random() < 0.5 else -1) + rng.uniform(-15, 15)
+    middle = left + width / 2, top + height / 2
+    body, screen = rng.random(2) ** 2 * 255
+    result = image.copy()
+    for share, colour in ((1.0, body), (0.86, screen)):
+        sides = 0.9 * length * share, 0.43 * length * share
+        corners = cv2.boxPoints((middle, sides, angle)).round().astype(np.int32)
+        cv2.fillConvexPoly(result, corners, np.clip(colour + rng.normal(0, 12, 3), 0, 255).tolist(), cv2.LINE_AA)
+    return result
 
 
 def _free(place: tuple[int, int], width: int, height: int, knives: Boxes) -> bool:

@@ -12,6 +12,7 @@ cv2 = pytest.importorskip("cv2", reason="training needs OpenCV")
 
 from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 
+from models_tflite.train import augment  # noqa: E402
 from models_tflite.train.augment import Augmenter, letterbox  # noqa: E402
 from models_tflite.train.boxes import overlap, suppress  # noqa: E402
 from models_tflite.train.data import CLASSES, Example, Scene, example_of  # noqa: E402
@@ -141,6 +142,16 @@ def test_pictures_can_be_drawn_again() -> None:
     first, second = (augmenter.draw(96, np.random.default_rng(4), 1.0) for _ in range(2))
     np.testing.assert_array_equal(first.image, second.image)
     np.testing.assert_array_equal(first.boxes, second.boxes)
+
+
+def test_a_telephone_may_lie_where_the_knife_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    armed = example((40, 40, 60, 52))
+    for share, seen in ((0.0, False), (1.0, True)):
+        monkeypatch.setattr(augment, "TELEPHONES", share)
+        bare = augment._without_knives(armed, np.random.default_rng(1))
+        assert len(bare.boxes) == 0
+        assert (np.abs(bare.image[44:48, 47:53].astype(int) - 90).min() > 5) == seen
+        assert (bare.image[:20] == 90).all()
 
 
 def test_letterboxing_keeps_the_shape() -> None:
