@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from shared.domain.verdict import Group
 from shared.errors import QurbaniError
+from shared.evidence.odds import FAINTEST
 from shared.evidence.scene import Rule, Threshold
 from shared.evidence.version import version_of
 
@@ -89,9 +90,6 @@ class DetectorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Changes with all that decides which boxes are found: the file, how it is fed and how it is read."""
         return f"{self.sha256[:12]}.{version_of(self.input, self.output, self.groups, letters=4)}"
 
-
-FAINTEST = 0.005
-"""Far below any score that is believed; where curves over thresholds begin, and what a pair asks its two for."""
 
 
 def sensitive(entry: DetectorEntry) -> DetectorEntry:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models_tflite.decoders import suppressed
-from models_tflite.manifest import FAINTEST
 from shared.domain.verdict import GROUPS, Box, Group, Model
 from shared.evidence.frames import Fit
+from shared.evidence.odds import FAINTEST, log_odds, probability
 from shared.evidence.scene import Detector, Rule
 
 _ROUNDED = 0.0005
@@ -59,20 +58,11 @@ def _best(boxes: Sequence[Box]) -> float:
 
 def _pooled(boxes: Sequence[Box], others: float, absent: float) -> list[Box]:
     """Those that are then still as likely as ``absent``: of a great many boxes, few."""
-    theirs = _logit(others)
-    least = _sigmoid(2 * _logit(absent - _ROUNDED) - theirs)
+    theirs = log_odds(others)
+    least = probability(2 * log_odds(absent - _ROUNDED) - theirs)
     likely = [box for box in boxes if box.score >= least]
-    pooled = [replace(box, score=round(_sigmoid((_logit(box.score) + theirs) / 2), 3)) for box in likely]
+    pooled = [replace(box, score=round(probability((log_odds(box.score) + theirs) / 2), 3)) for box in likely]
     return [box for box in pooled if box.score >= absent]
-
-
-def _logit(score: float) -> float:
-    bounded = min(max(score, FAINTEST), 1 - FAINTEST)
-    return math.log(bounded / (1 - bounded))
-
-
-def _sigmoid(value: float) -> float:
-    return 1 / (1 + math.exp(-value))
 
 
 def _fitted(picture: NDArray[np.uint8], made_for: Fit, wanted: Fit) -> NDArray[np.uint8]:

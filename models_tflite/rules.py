@@ -13,11 +13,11 @@ from PIL import Image
 
 from models_tflite.clips import KINDS, Kind, Studio
 from models_tflite.evaluate import Flags, Floats, Share, Truth, halves, share
-from models_tflite.manifest import FAINTEST
 from models_tflite.scenes import as_fitted
 from shared.domain.verdict import GROUPS, Frame, Group, Model, Outcome, ShareMatch, Word
 from shared.evidence.frames import Fit, Picture
 from shared.evidence.judge import Facts, judge
+from shared.evidence.odds import FAINTEST, probability
 from shared.evidence.scene import Calibration, Detector, Rule, Sight, Threshold, belief, look, together
 from shared.evidence.speech import Hearing
 
@@ -170,7 +170,7 @@ def _threshold(shots: Sequence[Shot], group: Group, calibration: Calibration, li
     """Present from where it is as likely as is believed; absent below what almost all clips reach that show it."""
     column = GROUPS.index(group)
     best = [max(frame.score(group) for frame in one.frames) for one in shots if _SHOWN.get(one.kind, (0, 0, 0))[column]]
-    present = _sigmoid((math.log(likely / (1 - likely)) - calibration.offset) / calibration.slope)
+    present = probability((math.log(likely / (1 - likely)) - calibration.offset) / calibration.slope)
     absent = min(max(float(np.quantile(best, _MISSED)), FAINTEST), present)
     return Threshold(present=round(present, 3), absent=round(absent, 3))
 
@@ -199,10 +199,6 @@ def _platt(scores: Floats, shown: Flags) -> Calibration:
             step = step / 2
         point = point - step
     return Calibration(slope=round(max(float(point[0]), 0.05), 3), offset=round(float(point[1]), 3))
-
-
-def _sigmoid(value: float) -> float:
-    return float(1 / (1 + np.exp(-value)))
 
 
 def _outcome(shot: Shot, rule: Rule, model: Model) -> Outcome:

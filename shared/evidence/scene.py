@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -12,10 +11,8 @@ from numpy.typing import NDArray
 
 from shared.domain.verdict import GROUPS, Box, Frame, Group, Model
 from shared.evidence.frames import Fit, Picture
+from shared.evidence.odds import log_odds, probability
 from shared.evidence.version import version_of
-
-_FAINTEST = 0.005
-"""Scores below are all alike."""
 
 
 class Threshold(msgspec.Struct, frozen=True):
@@ -33,8 +30,7 @@ class Calibration(msgspec.Struct, frozen=True):
 
     def probability(self, score: float) -> float:
         """How likely a picture in which a group's best score is ``score`` shows the group, where every other does."""
-        bounded = min(max(score, _FAINTEST), 1 - _FAINTEST)
-        return 1 / (1 + math.exp(-self.slope * math.log(bounded / (1 - bounded)) - self.offset))
+        return probability(self.slope * log_odds(score) + self.offset)
 
 
 class Rule(msgspec.Struct, frozen=True):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models_tflite.manifest import FAINTEST
 from models_tflite.pair import Pair
 from shared.domain.verdict import GROUPS, Box, Group, Model
 from shared.evidence.frames import Fit
+from shared.evidence.odds import FAINTEST
 from shared.evidence.scene import Rule, Threshold
 
 RULE = Rule({group: Threshold(0.5, FAINTEST) for group in GROUPS}, frames=1, within=1)
