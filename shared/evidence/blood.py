@@ -24,7 +24,7 @@ _REACHES = (2, 6, 14)
 _FAR = 30
 _SHINE = 0.55
 
-_DARK, _DEEP, _DEEP_LIKENESS = 0.62, 1.5, np.float32(0.9)
+_DARK, _DEEP, _EVEN, _DEEP_LIKENESS = 0.62, 1.5, 0.08, np.float32(0.9)
 
 _FURTHEST = 2.5
 """Spreads from the mean: what lies beyond anything that was trained on says no more than what lies there."""
@@ -78,10 +78,10 @@ def blood(picture: NDArray[np.uint8]) -> Map:
 
 
 def _deep(looks: Map) -> Map:
-    """Dark and deep red all around is taken for blood, whatever the networks think: a pool that was unlike any painted
-    one stays sharp otherwise, and that is worse than a dark red cloth that is blurred."""
-    bright, over_green = looks[:, 3], looks[:, 5]
-    deep: Map = ((bright < np.log(_DARK)) & (over_green > _DEEP)).astype(np.float32)
+    """Dark, deep and even red all around is taken for blood, whatever the networks think: a pool that was unlike any
+    painted one stays sharp otherwise, and that is worse than a dark red cloth without folds that is blurred."""
+    bright, over_green, uneven = looks[:, 3], looks[:, 5], looks[:, 11]
+    deep: Map = ((bright < np.log(_DARK)) & (over_green > _DEEP) & (uneven < _EVEN)).astype(np.float32)
     return deep * _DEEP_LIKENESS
 
 

@@ -18,7 +18,7 @@ from shared.renditions.sound import Sound
 from shared.renditions.source import Source
 from shared.renditions.upright import Upright
 
-TOOL = "qurbani-derive/2"
+TOOL = "qurbani-derive/3"
 """The version of what makes the copies. Raised with every change that can change one."""
 
 Recipe = Redaction | Enhancement

@@ -21,10 +21,10 @@ Move = tuple[int, int]
 AHEAD = 2
 """Pictures that are looked at before one is masked, so that the mask is there before the blood is."""
 
-_NEW = 0.4
+_NEW = 0.25
 """The weight of a picture in the running likeness."""
 
-_ON, _OFF = 0.75, 0.30
+_ON, _OFF = 0.6, 0.2
 """A place turns to blood above the one, and back below the other."""
 
 _REACH = 6

@@ -61,13 +61,14 @@ class _Thing(msgspec.Struct, frozen=True):
 
 
 def film(seed: int, grounds: Grounds, size: tuple[int, int], count: int, *, bloody: bool = True,
-         clean: bool = False) -> Iterator[Shot]:
+         clean: bool = False, even: bool = False) -> Iterator[Shot]:
     """``count`` pictures of ``size`` (width, height), the same ones for the same seed; ``clean`` ones are sharp and
-    without noise."""
+    without noise, in ``even`` ones blood is of one colour, or nearly."""
     rng = np.random.default_rng(seed)
     wide = (round(size[0] * MARGIN), round(size[1] * MARGIN))
     things = [_decoy(rng, size) for _ in range(rng.integers(1, 5))]
-    things += [_blood(rng, size) for _ in range(rng.integers(1, 4))] if bloody else []
+    paint = _even_blood if even else _blood
+    things += [paint(rng, size) for _ in range(rng.integers(1, 4))] if bloody else []
     camera = _Camera(rng, size, wide, count, clean)
     begun = rng.random()
     for index, ground in enumerate(grounds(rng, wide, count)):
@@ -126,6 +127,16 @@ def _blood(rng: np.random.Generator, size: tuple[int, int]) -> _Thing:
         _place(rng, size, shape),
         (0.0, 0.0) if still else (rng.uniform(-0.3, 0.3) * size[0], rng.uniform(-0.2, 0.2) * size[1]),
         0.0 if still else rng.uniform(0, 0.03) * size[0],
+    )  # fmt: skip
+
+
+def _even_blood(rng: np.random.Generator, size: tuple[int, int]) -> _Thing:
+    thing = _blood(rng, size)
+    mean = thing.colour.mean(axis=(0, 1), keepdims=True)
+    colour = mean + (thing.colour - mean) * rng.choice([0.0, 0.15, 0.35])
+    return msgspec.structs.replace(
+        thing, colour=colour.astype(np.float32), gloss=0.0 if rng.random() < 0.7 else thing.gloss,
+        soft=thing.soft if rng.random() < 0.5 else 0.01,
     )  # fmt: skip
 
 
