@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.ids import new_id
-from tests.box import ROOT, running
+from tests.box import ROOT, running, until
 from tests.hub import Hub, serving
 
 MEDIA = Path(os.environ.get("QURBANI_MEDIA") or ROOT.parent / "shared" / "media")
@@ -33,6 +33,7 @@ def test_verdicts_on_real_clips(tmp_path: Path) -> None:
             (judged,) = tablet.verdicts(sacrifice)
             found = judged["outcome"], {reason["code"] for reason in judged["reasons"]}
             assert (clip, *found) == (clip, *EXPECTED[clip])
+        until(lambda: not box.rows("SELECT id FROM job WHERE state = 'open'"), 60, what="what goes ahead of them")
         written = box.rows("SELECT * FROM verdict"), box.rows("SELECT * FROM op")
         replay = box.qurbani("evidence", "replay", "--detector", "yolox-nano-coco", "--json")
         for each in json.loads(replay.stdout):
