@@ -15,9 +15,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import msgspec
 
 from benchmarks import Row, Say
 from benchmarks._hub import Hub, Site, hub
+from shared.domain.verdict import Verdict
 from shared.errors import QurbaniError
 from shared.ids import new_id
 from sync.backoff import delay_s
@@ -49,13 +51,12 @@ def run(say: Say) -> list[Row]:
             done = list(boxes.map(lambda n: _return(here, sites[n], n, sent_away), range(SITES)))
         over.set()
         watching.join()
-        took = max(done) - began
-        assert all(site.place.acked == OPS and not site.waiting and not site.parked for site in sites)
+        rate = sum(len(site.ops) for site in sites) / (max(done) - began)
+        assert all(site.place.acked == len(site.ops) and not site.waiting and not site.parked for site in sites)
         times = sorted(end - began for end in done)
         scale = f"{SITES} sites x {OPS} ops, {BLOBS} files"
         return [
-            Row(f"ops of {scale}", "1/s", SITES * OPS / took, WANTED_OPS_S, "a million in 5 min", 1,
-                more_is_better=True),
+            Row(f"ops of {scale}", "1/s", rate, WANTED_OPS_S, "a million in 5 min", 1, more_is_better=True),
             Row("live exchange meanwhile, p95", "ms", _p95(busy), _p95(calm), "on the idle hub", 5),
             Row("slowest site", "s", times[-1], statistics.median(times), "the median site", 3),
             Row("sent away per site", "times", sum(sent_away) / SITES, OPS / 250, "batches", 2),
@@ -64,9 +65,19 @@ def run(say: Say) -> list[Row]:
 
 
 def _fill(site: Site) -> None:
-    sacrifice, chance = site.open(), random.Random(site.who.node.int)
-    for n in range(OPS - 1):
-        site.write("sacrifice", sacrifice, {"note": f"{n} {chance.getrandbits(64):x}"})
+    """A day: five ops for each sacrifice, four records, all of which the hub's services take in."""
+    chance = random.Random(site.who.node.int)
+    verdict = msgspec.to_builtins(Verdict("review", "measured"))
+    while len(site.ops) < OPS:
+        sacrifice, video = site.open(), new_id()
+        sha256, blob_id = (f"{chance.getrandbits(256):064x}" for _ in range(2))
+        site.write("video", video, {
+            "sacrifice_id": str(sacrifice), "sha256": sha256, "size": BLOB_BYTES, "blob_id": blob_id,
+            "blob_size": BLOB_BYTES, "media_type": "video/mp4", "captured": site.ops[-1].patch["opened"],
+        })  # fmt: skip
+        site.write("sacrifice", sacrifice, {"state": "recorded"})
+        site.write("verdict", new_id(), {"video_id": str(video), "outcome": "review", "body": verdict})
+        site.write("sacrifice", sacrifice, {"state": "judged"})
     for _ in range(BLOBS):
         site.seal(chance.randbytes(BLOB_BYTES))
 

@@ -42,7 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_url: str = ""
     mail_from: str = "Qurbani <no-reply@localhost>"
 
-    sync_ops_s: float = 2000.0
+    sync_ops_s: float = 5000.0
     """How many ops of backlogs a process takes in a second; boxes that are live are not counted."""
 
     lease_s: float = 60.0

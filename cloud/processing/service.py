@@ -54,10 +54,12 @@ async def apply_verdicts(
         }
         for key, each in told.items()
     ])
+    said: dict[UUID, str] = {}
     for key, each in told.items():
         if checks[each.video_id].verdict_id is None:
             checks[each.video_id].verdict_id = key
-            await uploads.say(session, each.video_id, each.outcome)
+            said[each.video_id] = each.outcome
+    await uploads.say(session, said)
     await session.flush()
     for check in checks.values():
         await _end(session, check, now)

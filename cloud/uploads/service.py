@@ -97,9 +97,11 @@ async def apply_copies(
     ])  # fmt: skip
 
 
-async def say(session: AsyncSession, video_id: UUID, outcome: str) -> None:
-    """A box's check of a video ended so."""
-    (await _locked(session, video_id)).said = outcome
+async def say(session: AsyncSession, outcomes: Mapping[UUID, str]) -> None:
+    """A box's checks of these videos ended so."""
+    query = select(models.Video).where(models.Video.id.in_(outcomes)).order_by(models.Video.id).with_for_update()
+    for video in await session.scalars(query.execution_options(populate_existing=True)):
+        video.said = outcomes[video.id]
 
 
 async def blob_arrived(session: AsyncSession, blob_id: str, now: datetime) -> None:

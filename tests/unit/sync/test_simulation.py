@@ -58,6 +58,7 @@ def test_the_hubs_own_routes_on_sqlite_do_what_its_core_does() -> None:
         results = play(draw(seed), core, lines[0]), play(draw(seed), cloud, lines[1])
         assert lines[0] == lines[1]
         assert results[0] == results[1]
+        assert results[1].failure is None
 
 
 def test_a_seed_is_the_same_in_every_process() -> None:
