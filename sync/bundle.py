@@ -244,12 +244,10 @@ def _take_page(store: NodeStore, page: Exchanged, since: int) -> None:
     store.heard(page.time_ms)
     if page.acked > at.acked or page.parked:
         store.acknowledge(max(page.acked, at.acked), page.parked)
-    # Over another road the box may have read on meanwhile; where it was put back, the page does not join on.
-    if page.again and at.cursor == since:
-        store.apply(feed.Page(page.feed, page.cursor, page.more, page.mark, again=True))
-    elif not page.again and since <= at.cursor < page.cursor:
-        news = [change for change in page.feed if change.cursor > at.cursor]
-        store.apply(feed.Page(news, page.cursor, page.more, page.mark))
+    # Over another road the box may have read on meanwhile, or it was put back: then the page does not join on. Nor does
+    # its end alone, since a hub that was put back allots the same cursors to other changes.
+    if at.cursor == since:
+        store.apply(feed.Page(page.feed, page.cursor, page.more, page.mark, again=page.again))
 
 
 # The hub

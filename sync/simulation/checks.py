@@ -122,6 +122,8 @@ class Checks:
         gone = machine.box.wanted() - machine.box.blobs().keys() - self._freed
         _require(gone <= self._hub.blobs() or self._was_hub_put_back, f"{machine.name} let go what nobody holds")
         self._freed |= gone
+        if self._was_hub_put_back:  # the receipt was of before, and the box could not know
+            self._mourned |= gone - self._hub.files()
         if gone:
             self._sees("a box let go of a video")
 
@@ -245,8 +247,8 @@ class Checks:
                 self._sees("an op was parked and applied later")
         said = {_content(each.op) for each in held}
         for machine in self._machines:
-            if machine.stopped == "unknown_node" and self._was_hub_put_back:
-                said |= set(self._of(machine).contents)  # still there, until a person enrols the box again
+            if self._was_hub_put_back and (machine.stopped == "unknown_node" or machine.error == "revoked"):
+                said |= set(self._of(machine).contents)  # still there, until a person enrols or trusts the box again
         missing = [digest for digest, content in self._acked.items() if digest not in found and content not in said]
         _require(not missing, f"the hub lost {len(missing)} ops that it had acknowledged")
 

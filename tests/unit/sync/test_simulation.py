@@ -35,6 +35,11 @@ def test_no_seed_breaks_a_promise(block: int) -> None:
     assert not {seed: failure for seed, failure in failures.items() if failure}
 
 
+@pytest.mark.parametrize("seed", [50270, 50831, 51233])
+def test_seeds_that_found_something_stay_clean(seed: int) -> None:
+    assert play(draw(seed), Makers()(seed)).failure is None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(40))
 def test_no_seed_of_many_breaks_a_promise(block: int) -> None:
