@@ -168,10 +168,11 @@ class Story:
         self._say("A box opens at the site")
         self.link = self._cast.enter_context(Proxy("127.0.0.1", self._hub_port))
         hub = f"http://127.0.0.1:{self.link.port}"
+        port = self._cast.enter_context(Port()).number  # that the tablet finds it again after a restart
         data = self._folder / "box"
         environ = {
             "QURBANI_DATA": str(data),
-            "QURBANI_EDGE_PORT": "0",
+            "QURBANI_EDGE_PORT": str(port),
             "QURBANI_EDGE_DOOR_PORT": "0",
             "QURBANI_ENGINE": "whisper",
             "QURBANI_SYNC_INTERVAL_S": "2",
