@@ -39,7 +39,8 @@ async def keep(session: AsyncSession, video_id: UUID, print_: Fingerprint) -> in
 async def earlier(session: AsyncSession, video_id: UUID, number: int, print_: Fingerprint) -> list[Repeat]:
     """The videos of other sacrifices that arrived before ``number`` and show the same act, the most alike first.
 
-    The same file is the same act, however short; else picture or sound have to be alike.
+    The same file is the same act, however short; else picture or sound have to be alike. One that was found wanting
+    proves no other sacrifice: it may well be this one, recorded under another animal by mistake.
     """
     video = await uploads.video(session, video_id)
     found = {UUID(match.video): _repeat(match) for match in await _matches(session, number, print_)}
@@ -47,7 +48,19 @@ async def earlier(session: AsyncSession, video_id: UUID, number: int, print_: Fi
     before = select(models.Print.video_id).where(models.Print.video_id.in_(copies), models.Print.number < number)
     found |= {id: Repeat(id, 0.0, 0.0, False, 1.0) for id in await session.scalars(before)}
     others = {each.id for each in await uploads.videos_of(session, found) if each.sacrifice_id != video.sacrifice_id}
-    return [repeat for id, repeat in found.items() if id in others]
+    proofs = others - await _wanting(session, others)
+    return [repeat for id, repeat in found.items() if id in proofs]
+
+
+async def _wanting(session: AsyncSession, video_ids: Collection[UUID]) -> set[UUID]:
+    """Those that are not authentic: by the hub's own check, and as long as that has not ended, by their box."""
+    outcome = func.coalesce(models.Check.outcome, models.Verdict.outcome)
+    query = (
+        select(models.Check.video_id)
+        .outerjoin(models.Verdict, models.Verdict.id == models.Check.verdict_id)
+        .where(models.Check.video_id.in_(video_ids), outcome != "authentic")
+    )
+    return set(await session.scalars(query))
 
 
 async def of(session: AsyncSession, video_id: UUID) -> list[Repeat]:

@@ -88,3 +88,14 @@ def test_a_doubt_adds_no_trust(busy_hub: CloudHub, outcome: Any) -> None:
     copy.judge(outcome)
     copy.send()
     assert (again(copy)["outcome"], again(copy)["reasons"]) == (outcome, ["no_knife", "act_seen_before"])
+
+
+def test_what_was_found_wanting_stands_in_nobody_s_way(busy_hub: CloudHub) -> None:
+    """Recorded under the wrong animal, refused as the name was another's, and then sent for the right one."""
+    content = clip(seed=36)
+    wrong, right = (Filmed(busy_hub, "Ahmed Benali", content=content) for _ in range(2))
+    wrong.tell()
+    wrong.judge("rejected")
+    wrong.send()
+    assert again(wrong)["outcome"] == "rejected"
+    assert (checked(right)["outcome"], again(right)["earlier"]) == ("authentic", [])
