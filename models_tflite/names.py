@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 from rapidfuzz import fuzz
 
+from models_tflite import espeak
 from models_tflite.evaluate import Share, share
 from shared.domain.verdict import Claim, Model, Word
 from shared.errors import QurbaniError
@@ -29,11 +30,14 @@ from shared.evidence import names
 from shared.evidence.media import UNREADABLE
 from shared.evidence.sound import Samples, listen
 from shared.evidence.speech import Transcriber, hear
+from shared.evidence.stages import TRANSCRIBE
 
 CLEAR_DB = 15.0
 """From this signal to noise ratio on, and in a quiet room, speech counts as clear."""
 _PLAIN = 0.75
 """The likeness that the two plain ways ask for."""
+_PHONEMES, _AHEAD = 0.8, 0.05
+"""The same by eSpeak's phonemes, and how far a claim must be ahead of every other name of the site."""
 
 
 class SpokenClaim(msgspec.Struct, frozen=True):
@@ -65,7 +69,7 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 class Transcript(msgspec.Struct, frozen=True):
-    """What a recogniser made of a recording, and the seconds that it took."""
+    """What a recogniser made of a recording, all readings, and the seconds that it took."""
 
     words: tuple[Word, ...]
     seconds: float
@@ -111,8 +115,10 @@ class NameEvaluation(msgspec.Struct, frozen=True):
     ways: dict[str, NameReport]
 
 
-Way = Callable[[Sequence[Word], Sequence[str], Sequence[str]], list[Answer]]
-"""Words, claims that are shares of one animal, names of the site: an answer for each claim."""
+Words, Names = Sequence[Word], Sequence[str]
+
+Way = Callable[[Words, Names, Names, str], list[Answer]]
+"""Words, claims that are shares of one animal, names of the site, the language: an answer for each claim."""
 
 
 def read_recordings(folder: Path, split: str = "") -> list[Recording]:
@@ -133,18 +139,22 @@ def transcribed(path: Path, language: str, ears: Transcriber, cache: Path) -> Tr
 
     Raises ``bad_dataset`` when the file cannot be read.
     """
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise QurbaniError("bad_dataset", str(error)) from error
-    kept = cache / f"{ears.model.name}-{ears.model.version}" / f"{language}-{digest[:32]}.json"
+    kept = cache / f"{ears.model.name}-{ears.model.version}-{TRANSCRIBE}" / kept_as(path, language)
     if kept.is_file():
         return msgspec.json.decode(kept.read_bytes(), type=Transcript)
     started = time.perf_counter()
-    found = Transcript(hear(_sound(path), ears).words, round(time.perf_counter() - started, 3))
+    found = Transcript(hear(_sound(path), ears).readings, round(time.perf_counter() - started, 3))
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(msgspec.json.encode(found))
     return found
+
+
+def kept_as(path: Path, language: str) -> str:
+    """The name of the file that keeps the transcript of a recording. Raises ``bad_dataset``."""
+    try:
+        return f"{language}-{hashlib.sha256(path.read_bytes()).hexdigest()[:32]}.json"
+    except OSError as error:
+        raise QurbaniError("bad_dataset", str(error)) from error
 
 
 def judge_names(
@@ -160,7 +170,7 @@ def judge_names(
     )
 
 
-def by_sound(words: Sequence[Word], claims: Sequence[str], cohort: Sequence[str]) -> list[Answer]:
+def by_sound(words: Words, claims: Names, cohort: Names, language: str) -> list[Answer]:
     """Ours."""
     roll = names.roll_call(words, [Claim(name) for name in claims], [Claim(name) for name in cohort])
     return [
@@ -169,7 +179,7 @@ def by_sound(words: Sequence[Word], claims: Sequence[str], cohort: Sequence[str]
     ]
 
 
-def by_ratio(words: Sequence[Word], claims: Sequence[str], cohort: Sequence[str]) -> list[Answer]:
+def by_ratio(words: Words, claims: Names, cohort: Names, language: str) -> list[Answer]:
     """Part of the transcript, or like the whole of it by difflib."""
     said = _text(words)
     scores = [
@@ -179,13 +189,29 @@ def by_ratio(words: Sequence[Word], claims: Sequence[str], cohort: Sequence[str]
     return [Answer(score >= _PLAIN, score) for score in scores]
 
 
-def by_partial_ratio(words: Sequence[Word], claims: Sequence[str], cohort: Sequence[str]) -> list[Answer]:
+def by_partial_ratio(words: Words, claims: Names, cohort: Names, language: str) -> list[Answer]:
     """The best stretch of the transcript, letter by letter."""
     scores = [fuzz.partial_ratio(name.casefold(), _text(words)) / 100 for name in claims]
     return [Answer(score >= _PLAIN, score) for score in scores]
 
 
+def by_phonemes(words: Words, claims: Names, cohort: Names, language: str) -> list[Answer]:
+    """The best stretch of the transcript, phoneme by phoneme as eSpeak reads it, ahead of the other names."""
+    said = espeak.phonemes(_text(words), language)
+    scores = {
+        name: fuzz.partial_ratio(espeak.phonemes(name, language), said) / 100 for name in {*claims, *cohort}
+    }
+    answers = []
+    for name in claims:
+        score, other = max(((scores[other], other) for other in cohort if other not in claims), default=(0.0, ""))
+        margin = min(scores[name] - _PHONEMES, scores[name] - score - _AHEAD)
+        answers.append(Answer(margin >= 0, margin, other if score >= _PHONEMES and margin < 0 else ""))
+    return answers
+
+
 WAYS: dict[str, Way] = {"by sound": by_sound, "difflib": by_ratio, "partial_ratio": by_partial_ratio}
+if espeak.is_here():
+    WAYS["phonemes"] = by_phonemes
 
 
 class _Case(msgspec.Struct, frozen=True):
@@ -215,7 +241,7 @@ def _report(way: Way, recordings: Sequence[Recording], transcripts: Sequence[Tra
 def _cases(way: Way, row: Recording, found: Transcript) -> Iterator[_Case]:
     together = [claim for claim in row.claims if claim.true]
     for group in (together, *([claim] for claim in row.claims if not claim.true)):
-        answers = way(found.words, [claim.name for claim in group], row.cohort)
+        answers = way(found.words, [claim.name for claim in group], row.cohort, row.lang)
         yield from (_Case(row, claim, answer) for claim, answer in zip(group, answers, strict=True))
 
 
@@ -242,7 +268,7 @@ def _equal_error(right: Sequence[_Case], wrong: Sequence[_Case]) -> float | None
 
 
 def _text(words: Sequence[Word]) -> str:
-    return " ".join(word.text for word in words).casefold()
+    return " ".join(word.text for word in words if not word.reading).casefold()
 
 
 def _sound(path: Path) -> list[Samples]:

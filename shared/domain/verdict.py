@@ -48,13 +48,17 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
         return {"person": self.person, "animal": self.animal, "knife": self.knife}[group]
 
 
-class Word(msgspec.Struct, frozen=True, array_like=True):
-    """One word as the recogniser wrote it; seconds from the start of the video, confidence 0 to 1."""
+class Word(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One word as the recogniser wrote it; seconds from the start of the video, confidence 0 to 1.
+
+    ``reading`` 0 is what it takes for right, the others are further ways to write the same sound.
+    """
 
     text: str
     start: float
     end: float
     confidence: float
+    reading: int = 0
 
 
 class Claim(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -6,7 +6,7 @@ Stages, each a plain function that can be used alone, each taking facts and retu
     sample   one picture a second                frames
     detect   person, animal, knife in each       scene      (the detector is handed in)
     transcribe  speech only, words with times    sound, speech   (the transcriber is handed in)
-    match    the names in the words, by sound    names, phonetics
+    match    the names in the words, by sound    names, alignment, phonetics
     judge    the facts to a verdict              judge
 
 ``decode`` runs the first two for one video as a stream of events, ``sandbox`` does the same in a process

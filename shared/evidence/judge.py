@@ -11,7 +11,7 @@ from shared.evidence.phonetics import readable
 from shared.evidence.scene import Rule, Sight, confirmed, together
 from shared.evidence.speech import Hearing
 
-RULES = "2"
+RULES = "3"
 """The version of the code in this folder. Raised with every change that can change a verdict."""
 
 _KEPT_FRAMES = 3

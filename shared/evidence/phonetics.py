@@ -80,10 +80,20 @@ _WEIGHT = str.maketrans({
 })  # fmt: skip
 
 
+PHONES = "aiuIUhbpvfmntdTDszCjkgXGrl"
+"""The sounds that are told apart; ``I`` and ``U`` glide into a vowel, the other capitals are two letters in Latin."""
+
+
 @lru_cache(maxsize=8192)
 def sound(text: str) -> str:
     """The sound of ``text`` as letters to be compared by edit distance; empty when it cannot be read."""
     return "".join(_respelled(word) for word in parts(text)).translate(_WEIGHT)
+
+
+@lru_cache(maxsize=8192)
+def phones(text: str) -> tuple[str, ...]:
+    """The sounds of each word of ``text``, one sign of :data:`PHONES` each; no word when it cannot be read."""
+    return tuple(filter(None, (_respelled(word) for word in parts(text))))
 
 
 def readable(text: str) -> float:

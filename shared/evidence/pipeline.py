@@ -74,7 +74,7 @@ def examine(
         with closing(decode(video, looking.fit if looking else None)) as events:
             seen_now, heard_now, problems = _read(events, looking, None if heard else transcriber, progress, done)
         seen, heard = seen or seen_now, heard or heard_now
-    found, roll = heard.found, roll_call(heard.hearing.words, claims, cohort)
+    found, roll = heard.found, roll_call(heard.hearing.readings, claims, cohort)
     return Facts(
         seconds=_seconds(heard, seen),
         problems=problems,

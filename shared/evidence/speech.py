@@ -24,7 +24,7 @@ class Transcriber(Protocol):
     def languages(self) -> tuple[str, ...]: ...
 
     def transcribe(self, spans: Iterable[Span]) -> Iterator[Word]:
-        """The words of the stretches, in order, timed from the start of the video.
+        """The words of the stretches, in order, timed from the start of the video; each reading in its own order.
 
         Takes each stretch when it needs it, so that a recogniser may start before the last one is there.
         """
@@ -34,6 +34,7 @@ class Transcriber(Protocol):
 class Hearing(msgspec.Struct, frozen=True):
     """What was heard, by what. ``silence`` tells why there was nothing to transcribe.
 
+    ``others`` are the words of further readings of the same sound: nobody is shown them, names are looked for in them.
     ``over_noise`` is by how many decibels the voice stands out, ``languages`` those the recogniser knows.
     """
 
@@ -42,6 +43,11 @@ class Hearing(msgspec.Struct, frozen=True):
     over_noise: float = 0.0
     recogniser: Model | None = None
     languages: tuple[str, ...] = ()
+    others: tuple[Word, ...] = ()
+
+    @property
+    def readings(self) -> tuple[Word, ...]:
+        return (*self.words, *self.others)
 
 
 def hear(
@@ -65,4 +71,10 @@ def hear(
         words.append(word)
         progress(word.end / (len(samples) / RATE))
     progress(1.0)
-    return Hearing(tuple(words), None, voice.over_noise, transcriber.model, transcriber.languages)
+    return Hearing(
+        words=tuple(word for word in words if not word.reading),
+        over_noise=voice.over_noise,
+        recogniser=transcriber.model,
+        languages=transcriber.languages,
+        others=tuple(word for word in words if word.reading),
+    )

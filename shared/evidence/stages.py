@@ -25,7 +25,7 @@ from shared.files import write_whole
 
 DETECT = "1"
 """The version of what leads to :class:`Seen`: raised with every change that can change one for the same model."""
-TRANSCRIBE = "1"
+TRANSCRIBE = "2"
 """The same of :class:`Heard`."""
 
 T = TypeVar("T")

@@ -65,7 +65,7 @@ RECOGNISERS = ["whisper-tiny-en", "vosk-ko"]
 
 @pytest.mark.parametrize("name", RECOGNISERS)
 def test_words_come_with_times_of_the_video_and_confidence(name: str) -> None:
-    words = run(name).words
+    words = [word for word in run(name).words if not word.reading]
     seconds = len(voice()) / RATE
     first = [word for word in words if 10 <= word.start < 10 + seconds]
     second = [word for word in words if 99.9 <= word.start < 100 + seconds]
@@ -90,6 +90,21 @@ def test_vosk_streams() -> None:
     """It tells the words of the first stretch before it takes the second."""
     assert run("vosk-ko").early
     assert all(word.start < 20 for word in run("vosk-ko").early)
+
+
+def test_whisper_reads_a_sound_in_several_ways_of_the_same_time() -> None:
+    found = run("whisper-tiny-en").words
+    readings = [[word for word in found if word.reading == number] for number in {word.reading for word in found}]
+    assert len({" ".join(word.text for word in words).casefold() for words in readings}) >= 2
+    for words in readings:
+        assert 10 <= words[0].start < 13
+        assert 99.9 <= words[-1].start < 103
+
+
+def test_who_speaks_for_longer_than_a_window_is_heard_to_the_end() -> None:
+    long = np.tile(voice(), 14)
+    words = [word for word in transcriber("whisper-tiny-en").transcribe([Span(5.0, long)]) if not word.reading]
+    assert words[-1].end == pytest.approx(5 + len(long) / RATE, abs=2)
 
 
 def test_whisper_hears_the_name() -> None:

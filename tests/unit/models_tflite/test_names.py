@@ -42,6 +42,7 @@ def test_what_is_heard_counts_by_language_noise_and_kind() -> None:
 def test_who_was_said_instead_counts_for_who_can_tell() -> None:
     found = judge_names([recording("Moussa Keita")], [transcript("for Moussa Keita")], {})
     named = {way: (report.swapped.hits, report.swapped.total) for way, report in found.ways.items() if report.swapped}
+    named.pop("phonemes", None)  # where eSpeak is here
     assert named == {"by sound": (3, 3), "difflib": (0, 3), "partial_ratio": (0, 3)}
 
 
