@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from shared.clock import SystemClock
 from shared.crypto import SigningKey, UnsealKey
 from shared.ids import new_id
 from sync.messages import Change
+from tests.box import until
 
 ROOT = Path(__file__).parents[3]
 JOBS = 25
@@ -37,7 +39,7 @@ from shared.clock import SystemClock
 from shared.domain.verdict import Verdict
 from shared.ids import new_id
 
-folder, careless = Path(sys.argv[1]), len(sys.argv) > 2
+folder, seconds, careless = Path(sys.argv[1]), float(sys.argv[2]), "careless" in sys.argv
 db, clock = Database(folder / "edge.db"), SystemClock()
 
 class Careless(Capture):
@@ -51,7 +53,7 @@ capture = (Careless if careless else Capture)(db, Keys.load(folder).ring, clock,
 def check(video_id):
     if careless:
         db.write(lambda tx: tx.execute("UPDATE job SET state = 'done' WHERE key = ?", [str(video_id)]))
-    time.sleep(0.02)
+    time.sleep(seconds)
     return Verdict("authentic", "1")
 
 db.write(jobs.free)
@@ -77,26 +79,24 @@ def db(tmp_path: Path) -> Iterator[Database]:
     database.close()
 
 
-def run_for(folder: Path, seconds: float | None, *arguments: str) -> None:
-    """Start the worker and kill -9 it after ``seconds`` of work, or once nothing is due."""
+@contextmanager
+def working(folder: Path, *arguments: str, check_s: float = 0.02) -> Iterator[None]:
+    """A worker whose checks take so long; kill -9 at the end."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(folder), *arguments], cwd=ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-c", WORKER, str(folder), str(check_s), *arguments], cwd=ROOT, stdout=subprocess.PIPE
     )
     assert process.stdout is not None
-    process.stdout.readline()
     try:
-        if seconds is not None:
-            time.sleep(seconds)
-            return
-        deadline = time.monotonic() + 60
-        database = Database(folder / "edge.db")
-        while database.rows("SELECT 1 FROM job WHERE state = 'open' LIMIT 1"):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        database.close()
+        process.stdout.readline()
+        yield
     finally:
         process.kill()
         process.communicate()
+
+
+def finish(db: Database) -> None:
+    """Return once nothing is due."""
+    until(lambda: not db.rows("SELECT 1 FROM job WHERE state = 'open' LIMIT 1"), 60)
 
 
 def effects(db: Database) -> list[int]:
@@ -111,8 +111,10 @@ def effects(db: Database) -> list[int]:
 def test_every_job_has_its_effect_exactly_once(tmp_path: Path, db: Database, kills: int) -> None:
     chance = random.Random(7)
     for _ in range(kills):
-        run_for(tmp_path, chance.uniform(0.03, 0.15))
-    run_for(tmp_path, None)
+        with working(tmp_path):
+            time.sleep(chance.uniform(0.03, 0.15))
+    with working(tmp_path):
+        finish(db)
     assert effects(db) == [1] * JOBS
     assert db.rows("SELECT count(*) AS verdicts FROM op WHERE entity = 'verdict'") == [{"verdicts": JOBS}]
     ended = db.rows("SELECT kind, state, count(*) AS jobs FROM job GROUP BY kind, state ORDER BY kind")
@@ -120,7 +122,8 @@ def test_every_job_has_its_effect_exactly_once(tmp_path: Path, db: Database, kil
 
 
 def test_this_would_catch_a_worker_that_ends_jobs_before_it_has_done_them(tmp_path: Path, db: Database) -> None:
-    for _ in range(3):
-        run_for(tmp_path, 0.1, "careless")
-    run_for(tmp_path, None, "careless")
-    assert 0 in effects(db)
+    with working(tmp_path, "careless", check_s=30):
+        until(lambda: db.rows("SELECT 1 FROM job WHERE state = 'done'"))
+    with working(tmp_path, "careless", check_s=0):
+        finish(db)
+    assert effects(db).count(0) == 1
