@@ -53,7 +53,7 @@ BACKDATED = timedelta(days=30)
 RENEW_AT = 2 / 3
 """The share of its life after which a certificate is made anew."""
 
-RENEW_S = 30.0
+RENEW_S = 10.0
 """How often that, and what the box is called, is looked at."""
 
 BELIEVED = timedelta(days=366)

@@ -25,4 +25,4 @@ FOR_PEOPLE: Sequence[Processor] = (
 def to_stderr(processors: Sequence[Processor] = FOR_PEOPLE) -> None:
     """Send structlog's events there, through ``processors``."""
     # Asked for at each event: whoever replaced standard error meanwhile (a test, a daemon) gets what follows.
-    structlog.configure(processors, logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    structlog.configure(list(processors), logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from edge import jobs
-from edge.capture import Capture, Video
+from edge.capture import VALIDATE, Capture, Video
 from edge.db import Database
 from edge.manifests import ANSWER_MS
 from edge.node import Keys, Node
@@ -35,7 +35,8 @@ def kept(capture: Capture, sacrifice: UUID) -> list[bytes]:
 
 def judge_all(db: Database, capture: Capture, clock: ManualClock) -> None:
     while lease := db.write(lambda tx: jobs.take(tx, clock.read(), new_id())):
-        capture.record_verdict(lease, lease.key, UNSURE)
+        if lease.kind == VALIDATE:
+            capture.record_verdict(lease, lease.key, UNSURE)
 
 
 def signed(db: Database) -> list[Signed]:

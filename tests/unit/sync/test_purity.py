@@ -30,7 +30,7 @@ PURE_NAMES = {
 }
 # The simulation stands around the core: it draws its tapes and keeps a queue, and is as deterministic.
 SIMULATION = {
-    "contextlib": {"suppress"},
+    "contextlib": {"contextmanager", "suppress"},
     "datetime": {"datetime"},
     "heapq": {"heappop", "heappush"},
     "random": {"Random"},
