@@ -59,4 +59,4 @@ def test_nothing_is_lost_and_nothing_happens_twice(
         assert kills >= 5, "the acts were over before they could be disturbed"
         assert [check for check in story.checks if not check.is_true] == []
         mails = list((tmp_path / "mail").glob("*.eml"))
-        assert len(mails) == (1 if has_clips else 0)
+        assert len(mails) == 1

@@ -31,7 +31,7 @@ def test_a_tablet_gets_its_camera_by_trusting_the_box(tmp_path: Path) -> None:
                 f"--host-resolver-rules=MAP {NAME} 127.0.0.1")  # fmt: skip
         with tab(tmp_path / "stranger", *yard) as page:
             page.call("Page.navigate", url=f"{inside}/sign-in")
-            page.settle(lambda: "ERR_CERT_AUTHORITY_INVALID" in page.run("document.body.innerText"))
+            page.settle(lambda: "ERR_CERT_AUTHORITY_INVALID" in page.run("document.body?.innerText ?? ''"))
         with tab(tmp_path / "tablet", *yard, trust) as page:
             page.open(f"{door}/")
             assert page.run("[isSecureContext, 'mediaDevices' in navigator]") == [False, False]
