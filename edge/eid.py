@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from edge.db import Tx, one
+from edge.db import Tx
+from edge.node import its_site
 from shared.clock import from_ms
 from shared.domain.eid import Eid, Timing, Window, window
 
@@ -23,12 +24,13 @@ def season(found: Window, now: datetime) -> Season:
 
 def its_window(tx: Tx) -> Window | None:
     """When sacrifices count here, as far as the hub has said."""
-    site = one(tx, """
-        SELECT eid_day AS day, timezone AS zone, latitude, longitude, eid_begins AS begins, eid_days AS days
-        FROM site JOIN node ON node.site_id = site.id""")
-    if site is None or None in (site["day"], site["zone"], site["latitude"], site["longitude"]):
+    site = its_site(tx)
+    names = {"eid_day": "day", "timezone": "zone", "latitude": "latitude", "longitude": "longitude",
+             "eid_begins": "begins", "eid_days": "days"}  # fmt: skip
+    told = {ours: site[name] for name, ours in names.items() if site.get(name) is not None}
+    if not {"day", "zone", "latitude", "longitude"} <= told.keys():
         return None
-    return window(msgspec.convert({name: value for name, value in site.items() if value is not None}, Eid))
+    return window(msgspec.convert(told, Eid))
 
 
 def timing(found: Window | None, video: Mapping[str, Any]) -> Timing | None:

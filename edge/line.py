@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from edge.node import its_zone
 from edge.outbox import Outbox
 from edge.settings import Settings
 from shared.errors import QurbaniError
@@ -41,8 +41,7 @@ class LineOutbox(Outbox):
 
     def _minute(self) -> int:
         """Of the day at the site; of UTC as long as the site is not known."""
-        rows = self._db.rows("SELECT timezone FROM site JOIN node ON node.site_id = site.id")
-        now = datetime.fromtimestamp(self._clock.read().wall_ms / 1000, _zone(rows[0]["timezone"] if rows else None))
+        now = datetime.fromtimestamp(self._clock.read().wall_ms / 1000, self._db.read(its_zone))
         return now.hour * 60 + now.minute
 
 
@@ -58,9 +57,3 @@ class Cap:
         if self._bucket and call.body and call.path.startswith(BLOBS):
             self._sleep(self._bucket.take(len(call.body), self._now()))
 
-
-def _zone(name: str | None) -> Any:
-    try:
-        return ZoneInfo(name or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
-        return UTC

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from edge.db import Database, Tx
+from edge.db import Database, Tx, one
 from shared.crypto import PrivateKey, SealKey, SigningKey, UnsealKey, VerifyKey, load_key, save_key
 from shared.errors import QurbaniError
 
@@ -87,6 +89,19 @@ def load(db: Database) -> Node | None:
     """Who the box is, or None before it has enrolled."""
     rows = db.rows("SELECT id, site_id, name, hub_url, hub_sign_key, hub_seal_key, sign_file FROM node")
     return msgspec.convert(rows[0], Node) if rows else None
+
+
+def its_site(tx: Tx) -> dict[str, Any]:
+    """The fields of the site that the box belongs to, as far as the hub has said; none as long as it has not."""
+    return one(tx, "SELECT site.* FROM site JOIN node ON node.site_id = site.id") or {}
+
+
+def its_zone(tx: Tx) -> tzinfo:
+    """The time zone of that site; UTC as long as it is not known, or not known here."""
+    try:
+        return ZoneInfo(its_site(tx).get("timezone") or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
 
 
 def save(db: Database, node: Node) -> None:

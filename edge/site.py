@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import tzinfo
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from edge import eid
 from edge.auth import Executor
 from edge.db import Database, Tx, one
+from edge.node import its_site, its_zone
 from edge.place import PLACE, VIDEOS, Place
 from shared.domain.eid import Timing, Window
 from shared.domain.order import CAPACITY
@@ -112,22 +113,19 @@ class Site:
 
     def name(self) -> str:
         """What people call the site; empty as long as the hub has not said it."""
-        rows = self._db.rows("SELECT site.name FROM site JOIN node ON node.site_id = site.id")
-        return (rows[0]["name"] if rows else None) or ""
+        return self._db.read(its_site).get("name") or ""
 
     def eid(self) -> Window | None:
         """When sacrifices count here, as far as the hub has said."""
         return self._db.read(eid.its_window)
 
-    def zone(self) -> ZoneInfo:
-        """That of the site; UTC as long as the hub has not said it."""
-        rows = self._db.rows("SELECT site.timezone FROM site JOIN node ON node.site_id = site.id")
-        return ZoneInfo((rows[0]["timezone"] if rows else None) or "UTC")
+    def zone(self) -> tzinfo:
+        """That of the site."""
+        return self._db.read(its_zone)
 
     def languages(self) -> list[str]:
         """Those that are spoken at the site, as far as the hub has said."""
-        rows = self._db.rows("SELECT site.languages FROM site JOIN node ON node.site_id = site.id")
-        return list(json.loads((rows[0]["languages"] if rows else None) or "[]"))
+        return self._db.read(_languages)
 
     def animals(self, id: UUID | None = None) -> list[AnimalView]:
         """By pen and tag; all of them, or the one with this id."""
@@ -198,8 +196,7 @@ class Site:
                 JOIN sacrifice ON sacrifice.id = video.sacrifice_id WHERE video.id = ?""", video_id)
             if video is None:
                 raise QurbaniError("not_found", "no such video")
-            site = one(tx, "SELECT languages FROM site JOIN node ON node.site_id = site.id") or {}
-            names = Names(video["sha256"], video["blob_id"], [], [], json.loads(site.get("languages") or "[]"))
+            names = Names(video["sha256"], video["blob_id"], [], [], _languages(tx))
             for row in tx.query("SELECT * FROM share WHERE name IS NOT NULL ORDER BY id"):
                 claim = Claim(row["name"], tuple(json.loads(row["spellings"] or "[]")), row["reference"] or "")
                 (names.claims if row["animal_id"] == video["animal_id"] else names.cohort).append(claim)
@@ -218,6 +215,10 @@ class Site:
         """Every video that has its verdict, oldest first."""
         rows = self._db.rows("SELECT video_id, body FROM verdict ORDER BY rowid")
         return [(UUID(row["video_id"]), msgspec.json.decode(row["body"], type=Verdict)) for row in rows]
+
+
+def _languages(tx: Tx) -> list[str]:
+    return list(json.loads(its_site(tx).get("languages") or "[]"))
 
 
 def _video(row: dict[str, Any], when: Window | None, language: str) -> VideoView:

@@ -204,12 +204,13 @@ def certificate(path: Path) -> x509.Certificate:
 
 
 def _authority(key: EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    name = socket.gethostname().lower().partition(".")[0]
-    hosts = [x509.DNSName(zone) for zone in dict.fromkeys((*ZONES, name))]
+    host = socket.gethostname().lower().partition(".")[0]
+    name = f"Qurbani box {host}, {now:%Y-%m-%d}"
+    hosts = [x509.DNSName(zone) for zone in dict.fromkeys((*ZONES, host))]
     constraints = x509.NameConstraints([*hosts, *map(x509.IPAddress, NETWORKS)], None)
     return (
-        _certificate(f"Qurbani box {name}, {now:%Y-%m-%d}", key, now, AUTHORITY_LIFE)
-        .issuer_name(_named(f"Qurbani box {name}, {now:%Y-%m-%d}"))
+        _certificate(name, key, now, AUTHORITY_LIFE)
+        .issuer_name(_named(name))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(key_cert_sign=True), critical=True)
         .add_extension(constraints, critical=True)
