@@ -139,7 +139,8 @@ class Refused(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """The first letter of a bundle from the hub: which bundle it answers, and what the hub holds now.
 
-    ``acked`` is as in :class:`Exchanged`, the letters after this one; the feed in them begins after ``since``.
+    ``acked`` is as in :class:`Exchanged`, the letters after this one; the feed in them begins after the place
+    (``since``, ``mark``). A hub of before marks leaves ``mark`` out.
     """
 
     number: int
@@ -147,6 +148,7 @@ class Answer(msgspec.Struct, frozen=True):
     acked: int
     held: list[BlobId] = []
     refused: list[Refused] = []
+    mark: bytes | None = None
 
 
 class Hub(Protocol):
@@ -214,11 +216,11 @@ def take_back(receiver: Receiver, store: NodeStore, stick: Stick) -> Answer:
     """
     manifest = newest(receiver, stick)
     answer = from_wire(_open_letter(receiver, stick, manifest, 0), Answer)
-    since = answer.since
+    since, mark = answer.since, answer.mark
     for index in range(1, len(manifest.letters)):
         page = from_wire(_open_letter(receiver, stick, manifest, index), Exchanged)
-        _take_page(store, page, since)
-        since = page.cursor
+        _take_page(store, page, since, mark)
+        since, mark = page.cursor, page.mark
     for blob_id in {blob.blob_id for blob in store.outgoing()}.intersection(answer.held):
         store.sent(blob_id)
     return answer
@@ -234,7 +236,8 @@ def _messages(store: NodeStore, after: int) -> list[Exchange]:
     return [Exchange(at.node, at.cursor, batch, at.mark) for batch in batches or [None]]
 
 
-def _take_page(store: NodeStore, page: Exchanged, since: int) -> None:
+def _take_page(store: NodeStore, page: Exchanged, since: int, mark: bytes | None) -> None:
+    """Take in a page that was read from the place (``since``, ``mark``)."""
     at = store.position()
     if page.acked > at.head:
         raise QurbaniError("fork", f"the hub holds {page.acked} ops of this box, which has {at.head}")
@@ -245,8 +248,8 @@ def _take_page(store: NodeStore, page: Exchanged, since: int) -> None:
     if page.acked > at.acked or page.parked:
         store.acknowledge(max(page.acked, at.acked), page.parked)
     # Over another road the box may have read on meanwhile, or it was put back: then the page does not join on. Nor does
-    # its end alone, since a hub that was put back allots the same cursors to other changes.
-    if at.cursor == since:
+    # the cursor alone say that it does, since a hub that was put back allots the same ones to other changes.
+    if at.cursor == since and mark in (at.mark, None):
         store.apply(feed.Page(page.feed, page.cursor, page.more, page.mark, again=page.again))
 
 
@@ -284,7 +287,7 @@ def receive(receiver: Receiver, stick: Stick, hub: Hub) -> Received:
     while more and len(pages) < MAX_PAGES:
         pages.append(hub.exchange(msgspec.structs.replace(first, batch=None, cursor=cursor, mark=mark)))
         cursor, mark, more = pages[-1].cursor, pages[-1].mark, pages[-1].more
-    return Received(Answer(manifest.number, first.cursor, pages[-1].acked, held, refused), pages)
+    return Received(Answer(manifest.number, first.cursor, pages[-1].acked, held, refused, first.mark), pages)
 
 
 def answer(sender: Sender, received: Received, stick: Stick) -> None:

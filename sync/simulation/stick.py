@@ -121,6 +121,8 @@ class Folder:
         whole = b"".join(pieces)
         self._stick.touch()
         self._stick.files[self._at(name)] = whole
+        if self._way == TO_HUB and name.startswith("manifest-"):  # now a box has signed one of this number
+            self._stick.forged.discard((self._node, int(name.removeprefix("manifest-"))))
 
     def remove(self, name: str) -> None:
         self._stick.touch()

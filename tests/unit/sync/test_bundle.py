@@ -258,6 +258,18 @@ def test_a_stale_bundle_changes_nothing(world: World, courier: Courier) -> None:
     check_everything_arrived_once(world)
 
 
+@pytest.mark.parametrize("mark", [b"other", None])
+def test_an_answer_from_another_place_of_the_same_cursor_is_not_taken(
+        world: World, courier: Courier, mark: bytes | None) -> None:
+    """A hub that was put back allots a cursor again. An older hub does not say what it calls the place."""
+    courier.export(world.box)
+    world.hub.tell(1, {"tag": "A-1"})
+    received = courier.receive(world.hub)
+    courier.answer(msgspec.structs.replace(received, answer=msgspec.structs.replace(received.answer, mark=mark)))
+    courier.take_back(world.box)
+    assert (("animal", UUID(int=1)) in world.box.records()) == (mark is None)
+
+
 def test_a_fork_is_refused_and_told(world: World, courier: Courier) -> None:
     courier.export(world.box)
     clone = World()

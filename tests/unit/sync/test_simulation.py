@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,6 +19,9 @@ from commands.simulated.mutants import MUTANTS, planted, share_of
 from sync.simulation import tape as tapes
 from sync.simulation.run import play, shortest
 from sync.simulation.tape import Tape, draw
+
+TAPES = Path(__file__).with_name("tapes")
+"""Failures as they were cut down. Their seeds play something else as soon as worlds are drawn differently."""
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +88,11 @@ def test_a_failing_seed_is_cut_down_to_a_tape_that_fails_alike(mutant: str) -> N
         assert play(msgspec.json.decode(msgspec.json.encode(short), type=Tape), maker).failure
     assert len(short.events) <= 12
     assert play(short, maker).failure is None, "without the mistake, it is a tape like any other"
+
+
+@pytest.mark.parametrize("path", sorted(TAPES.glob("*.json")), ids=lambda path: path.stem)
+def test_what_once_broke_a_promise_breaks_none(path: Path) -> None:
+    assert play(msgspec.json.decode(path.read_bytes(), type=Tape), Maker()).failure is None
 
 
 def test_turning_a_fault_off_moves_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
