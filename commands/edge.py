@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from datetime import timedelta
@@ -22,12 +23,21 @@ from edge.settings import Settings
 from edge.status import Status, read
 from edge.supervisor import is_locked
 from shared import settings
-from shared.clock import SystemClock
+from shared.clock import SystemClock, from_ms
+from shared.crypto import UnsealKey, load_key, save_key
 from shared.errors import QurbaniError
 
 app = typer.Typer(help="The box at a site. Its one folder is QURBANI_DATA.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to read.")]
+
+Passphrase = Annotated[
+    str,
+    typer.Option(
+        envvar="QURBANI_EDGE_REPLICA_PASSPHRASE", prompt="Passphrase of the replica key", hide_input=True,
+        help="Of the replica key; asked for when it is not given in the environment.",
+    ),
+]
 
 Stick = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The folder at which the stick is mounted.")]
 
@@ -59,7 +69,7 @@ def status(as_json: AsJson = False) -> None:
         raise QurbaniError("not_enrolled", f"there is no box in {found.folder}")
     db = main.open_database(found)
     disk = Disk(found.folder, found.edge_reserve_bytes)
-    now = read(db, disk, Store.from_environ(os.environ), SystemClock())
+    now = read(db, found, disk, Store.from_environ(os.environ), SystemClock())
     db.close()
     is_running = is_locked(found.run / "lock")
     where = address.read(found) if is_running else None
@@ -132,6 +142,81 @@ def import_ack(stick: Stick, as_json: AsJson = False) -> None:
         typer.echo(f"it did not take {refused.what}: {refused.detail} [{refused.code}]", err=True)
 
 
+@app.command()
+def replica_key(
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where to put the private half. It must not be there.")],
+    passphrase: Passphrase,
+) -> None:
+    """Make the key that opens replicas of boxes, locked with a passphrase. Keep the file where no box is.
+
+    Prints the public half, for QURBANI_EDGE_REPLICA_KEY on the boxes.
+    """
+    if file.exists():
+        raise QurbaniError("conflict", f"{file} is there already; a replica may need it")
+    if not passphrase:
+        raise QurbaniError("bad_input", "the passphrase is empty")
+    key = UnsealKey.generate()
+    save_key(file, key, passphrase)
+    typer.echo(key.public.raw.hex())
+
+
+@app.command()
+def replicate(
+    folder: Annotated[Path, typer.Argument(help="A folder on another disk, or of another machine.")],
+    once: Annotated[bool, typer.Option("--once", help="One pass, all of it, and end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a replica of this box in FOLDER, until stopped; the box may run meanwhile.
+
+    With QURBANI_EDGE_REPLICA=FOLDER the running box does it by itself, in a folder in which this has begun one.
+    """
+    from edge import replicator
+
+    with main.opened(load()) as box:
+        keeper = replicator.Replicator(box.settings, box.db, box.keys, box.clock, folder, os.environ)
+        replicator.begin(folder)
+        if not once:
+            replicator.run(keeper)
+        state = keeper.once(math.inf)
+    if as_json:
+        typer.echo(msgspec.json.encode(state))
+        return
+    typer.echo(f"generation {state.number} is in {folder}")
+    if state.left:
+        raise QurbaniError("storage_full", f"{state.left} videos are not: {state.error or 'they went meanwhile'}")
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Where the replica is.")],
+    key: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The file that `replica-key` made.")],
+    passphrase: Passphrase,
+    box: Annotated[str, typer.Option(help="Which box, where FOLDER has replicas of several.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make the box out of its replica, in an empty QURBANI_DATA. The old one must never run again.
+
+    It may be started as soon as this says so; what it does not need at once follows. Goes on where it was cut.
+    """
+    from edge import restore as restoring
+
+    def ready() -> None:
+        typer.echo("the box may be started: `qurbani edge serve`; its videos follow", err=True)
+
+    opened = load_key(key, UnsealKey, passphrase)
+    with moving("from the replica") as moved:
+        done = restoring.restore(load(), folder, opened, box, ready, moved)
+    if as_json:
+        typer.echo(msgspec.json.encode(done))
+        return
+    for reason in done.refused:
+        typer.echo(f"not taken: {reason}", err=True)
+    when = f", as it was on {from_ms(done.wall_ms):%Y-%m-%d %H:%M:%S} UTC by its clock" if done.number else ""
+    typer.echo(f"{done.name} is back{when}: {done.videos} files, {done.uploads} uploads under way")
+    for lost in done.lost:
+        typer.echo(f"without its bytes: video {lost.video_id} of animal {lost.tag or 'unknown'}", err=True)
+
+
 def load() -> Settings:
     return settings.load(Settings, os.environ)
 
@@ -152,6 +237,7 @@ def _screen(now: Status, is_running: bool, where: address.Address | None) -> Tab
         "unsent videos": f"{sync.unsent_videos}, {_size(sync.unsent_video_bytes)}",
         "disk": f"{_size(now.disk.free_bytes)} free, of which {_size(now.disk.reserve_bytes)} are not for videos: "
                 f"{now.disk.captures_left} captures left (sent and gone from here: {now.disk.pruned_videos})",
+        "replica": _replica(now),
         "clock": _clock(now),
         "Eid": _eid(now),
         "models": ", ".join(now.models) or "none: videos are recorded, a person must check them",
@@ -170,6 +256,14 @@ def _clock(now: Status) -> str:
     off = now.clock.uncertain_s
     known = "not compared with the hub since the box started" if off is None else f"right to {_age(off)}"
     return f"{now.clock.now:%Y-%m-%d %H:%M:%S} UTC, {known}"
+
+
+def _replica(now: Status) -> str:
+    if now.replica is None:
+        return "none: if the disk of this box dies, so does what the hub does not have yet"
+    age = "none yet" if now.replica.age_s is None else f"{_age(now.replica.age_s)} old"
+    left = f", {now.replica.left} files not in it yet" if now.replica.left else ""
+    return f"{age}, in {now.replica.folder}{left}" + (f": {now.replica.error}" if now.replica.error else "")
 
 
 def _eid(now: Status) -> str:

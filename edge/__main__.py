@@ -1,4 +1,4 @@
-"""One process of the box: ``python -m edge api FD [FD]``, ``worker`` or ``agent``. The supervisor starts them."""
+"""One process of the box: ``python -m edge api FD [FD]``, or the name of another. The supervisor starts them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(name: str, *arguments: str) -> None:
     if name == "api":
         main.api(found, *(socket.socket(fileno=int(number)) for number in arguments))
     else:
-        {"worker": main.work, "agent": main.sync}[name](found)
+        {"worker": main.work, "agent": main.sync, "replica": main.replicate}[name](found)
 
 
 def _end(failure: threading.ExceptHookArgs) -> None:

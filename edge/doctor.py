@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from edge import jobs, node, sqlite, tls
+from edge import jobs, node, replicator, sqlite, tls
 from edge.blobs import Blobs
 from edge.db import Database
 from edge.node import Keys
+from edge.replicator import State
 from edge.settings import Settings
 from edge.supervisor import is_locked
+from shared.clock import Reading, SystemClock
 from shared.errors import QurbaniError
+
+LATE_S = 30.0
+"""A replica that a running box keeps is a second or two old."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -43,6 +49,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _chain(db)
         if keys.is_well:
             yield _videos(db, Blobs(settings.blobs, Keys.load(settings.keys).seal))
+        if (state := replicator.read_state(settings)) is not None:
+            yield _replica(state, settings, SystemClock().read())
         if not is_running:
             yield _leases(db)
             yield _half_files(settings.folder)
@@ -131,6 +139,23 @@ def _videos(db: Database, blobs: Blobs) -> Finding:
     if wrong:
         return Finding("videos", False, f"{len(wrong)} missing or damaged, first {wrong[0]}")
     return Finding("videos", True, f"{len(rows)} lie where they should")
+
+
+def _replica(state: State, settings: Settings, now: Reading) -> Finding:
+    age_s = state.age_s(now)
+    if age_s is None:
+        detail = f"there is none in {state.folder}: begin it with `qurbani edge replicate {state.folder} --once`"
+        return Finding("replica", False, state.error or detail)
+    told = f"{age_s:.0f} s old, in {state.folder}"
+    if state.error or state.left:
+        return Finding("replica", False, f"{told}; {state.left} files are not in it; {state.error or 'they follow'}")
+    if settings.edge_replica and age_s > LATE_S:
+        return Finding("replica", False, f"{told}: the box does not run, or cannot keep up")
+    if not Path(state.folder).exists():
+        return Finding("replica", False, f"{told}, and that is not here now")
+    if os.stat(state.folder).st_dev == settings.folder.stat().st_dev:
+        return Finding("replica", False, f"{told}: that is the disk of the box itself, and dies with it")
+    return Finding("replica", True, told)
 
 
 def _leases(db: Database) -> Finding:

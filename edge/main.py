@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Self
 
 import msgspec
@@ -27,6 +28,7 @@ from edge.capture import Capture
 from edge.db import Database
 from edge.disk import Ballast, Disk
 from edge.node import Keys, Node
+from edge.replicator import recipient
 from edge.settings import Settings
 from edge.site import Site
 from edge.supervisor import Program, Supervisor
@@ -90,6 +92,8 @@ def serve(settings: Settings) -> None:
     lock = supervisor.lock(settings.run / "lock")
     # Whatever is wrong is said here, once, and the schema is brought up to date.
     bus.check(settings.run)
+    if settings.edge_replica:
+        recipient(settings)
     with opened(settings) as box:
         practice.begin(settings, Site(box.db).languages(), box.clock, new_id)
         authority = _front(box).authority if settings.edge_tls else None
@@ -102,6 +106,8 @@ def serve(settings: Settings) -> None:
         "worker": Program(_process("worker"), [lock]),
         "agent": Program(_process("agent"), [lock]),
     }
+    if settings.edge_replica:
+        programs["replica"] = Program(_process("replica"), [lock])
     try:
         asyncio.run(Supervisor(programs).run())
     finally:
@@ -159,7 +165,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
         outside = make_door(front.authority, listening.getsockname()[1])
         beside.append(lambda _: open_door(outside, door))
         security["ssl_context_factory"] = lambda *_: front.context
-    read_status = partial(status.read, box.db, disk, models, box.clock)
+    read_status = partial(status.read, box.db, settings, disk, models, box.clock)
     app = make_app(yards, auth, box.clock, bell, watch, Preflights(models), read_status, chores, beside)
     config = uvicorn.Config(
         app,
@@ -214,6 +220,15 @@ def sync(settings: Settings) -> None:
     with client(settings, settings.hub_url or box.node.hub_url) as http:
         talk = Session(who, outbox, box.blobs, box.clock, new_id)
         Agent(talk, outbox, http, Ear(settings.run, [OP]), settings, line.Cap(found)).run()
+
+
+def replicate(settings: Settings) -> None:
+    """The process that keeps the replica of the box up to date."""
+    from edge.replicator import Replicator, run
+
+    os.nice(POLITE)
+    box = Box.open(settings)
+    run(Replicator(settings, box.db, box.keys, box.clock, Path(settings.edge_replica), os.environ))
 
 
 def enrol(settings: Settings, hub_url: str, code: str, name: str) -> Node:

@@ -41,6 +41,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     edge_session_hours: float = 12.0
     """How long an executor stays signed in."""
 
+    edge_replica: str = ""
+    """A folder on another disk, or of another machine, where a replica of the box is kept up to date."""
+    edge_replica_key: str = ""
+    """Whoever holds the private half of this key can open the replica: see `qurbani edge replica-key`."""
+
     edge_claim_s: float = 120.0
     """How long an animal stays with a tablet that is not heard of any more."""
 
@@ -91,6 +96,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ballast(self) -> Path:
         return self.folder / "ballast"
+
+    @property
+    def replica_state(self) -> Path:
+        """How the replica of the running box stands: see :mod:`edge.replicator`."""
+        return self.run / "replica.json"
 
     @property
     def run(self) -> Path:

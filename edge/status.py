@@ -14,7 +14,9 @@ from edge.disk import Disk
 from edge.eid import Season, its_window, season
 from edge.manifests import uncertainty
 from edge.place import PLACE, PLACES, VIDEOS, Place
+from edge.replicator import read_state
 from edge.room import captures_left
+from edge.settings import Settings
 from shared.clock import Clock, from_ms
 
 if TYPE_CHECKING:
@@ -75,8 +77,17 @@ class EidStatus(msgspec.Struct, frozen=True):
     season: Season
 
 
+class ReplicaStatus(msgspec.Struct, frozen=True):
+    """The replica in ``folder``: its age (None: there is none yet), how many files it lacks, and what is wrong."""
+
+    folder: str
+    age_s: float | None
+    left: int
+    error: str | None
+
+
 class Status(msgspec.Struct, frozen=True):
-    """``eid`` is None as long as the hub has not said when it is."""
+    """``eid`` is None as long as the hub has not said when it is, ``replica`` where none is kept."""
 
     node: UUID | None
     site: str | None
@@ -86,13 +97,16 @@ class Status(msgspec.Struct, frozen=True):
     models: list[str]
     clock: ClockStatus
     eid: EidStatus | None
+    replica: ReplicaStatus | None = None
 
 
 _PLACES = f"SELECT {PLACE} AS place, count(*) FROM {VIDEOS} GROUP BY place"  # noqa: S608 - constants
 
 
-def read(db: Database, disk: Disk, models: Store, clock: Clock) -> Status:
+def read(db: Database, settings: Settings, disk: Disk, models: Store, clock: Clock) -> Status:
     reading = clock.read()
+    state = read_state(settings)
+    replica = ReplicaStatus(state.folder, state.age_s(reading), state.left, state.error) if state else None
     now_ms, now = reading.wall_ms, from_ms(reading.wall_ms)
 
     def ago(wall_ms: int | None) -> float | None:
@@ -125,7 +139,7 @@ def read(db: Database, disk: Disk, models: Store, clock: Clock) -> Status:
         off, when = uncertainty(tx, reading), its_window(tx)
         times = ClockStatus(now, None if off is None else off / 1000)
         eid = EidStatus(when.begins, when.ends, season(when, now)) if when else None
-        return Status(id, node.get("site"), queue, sync, room, installed(models), times, eid)
+        return Status(id, node.get("site"), queue, sync, room, installed(models), times, eid, replica)
 
     return db.read(work)
 

@@ -41,6 +41,10 @@ TABLE: dict[str, Kind] = {
     "foreign_bundle": Kind(422, "This bundle is for somebody else", "Take it to the hub at which its box enrolled."),
     "stick_gone": Kind(503, "The stick cannot be used", "Put it in again and repeat; it goes on where it was.",
                        retry=True),
+    # replicas of a box
+    "no_replica": Kind(404, "There is no whole replica here", "Name the folder that `qurbani edge replicate` wrote."),
+    "replica_gone": Kind(503, "The replica's disk cannot be used", "Connect or mount it; it goes on by itself.",
+                         retry=True),
     # keys and sealed files
     "bad_signature": Kind(401, "The signature does not hold", "Sign with the enrolled key and send it again."),
     "wrong_key": Kind(422, "This key does not open it", "Use the key for which it was made."),

@@ -48,6 +48,15 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def pieces(path: Path, size: int | None = None) -> Iterator[bytes]:
+    """The bytes of a file, or the first ``size`` of them, a megabyte at a time."""
+    left = path.stat().st_size if size is None else size
+    with path.open("rb") as file:
+        while left > 0 and (piece := file.read(min(left, 1 << 20))):
+            left -= len(piece)
+            yield piece
+
+
 class AppendFile:
     """A file that grows at its end, by one writer at a time; what was written counts from the next :meth:`sync`.
 

@@ -69,8 +69,8 @@ class Source(Protocol):
 _MAGIC = b"QSEALED\x01"
 _PREFIX = struct.Struct(">8sIB32s32s")
 _RECIPIENT_SIZE = 8 + WRAPPED_SIZE
-_NONCE_SIZE = 12
-_OVERHEAD = _NONCE_SIZE + 16
+NONCE_SIZE = 12
+_OVERHEAD = NONCE_SIZE + 16
 _AAD = struct.Struct(">32sQBI")
 _TAIL = struct.Struct(">QII")
 
@@ -119,6 +119,10 @@ class Header(msgspec.Struct, frozen=True):
     def place(self, index: int) -> int:
         """Where in the blob segment ``index`` begins."""
         return self.size + index * (self.segment_size + _OVERHEAD)
+
+    def whole_segments(self, size: int) -> int:
+        """How many of them the first ``size`` bytes of the blob hold."""
+        return max(0, (size - self.size) // (self.segment_size + _OVERHEAD))
 
     def blob_size(self, plain_size: int) -> int:
         """Bytes of the blob that seals ``plain_size`` bytes."""
@@ -355,15 +359,15 @@ class _Cipher:
     def seal(self, plain: memoryview, out: memoryview, index: int, kind: int, start: int = 0) -> memoryview:
         """Seal ``plain`` into the front of ``out``; returns the part of it that was used."""
         sealed = out[:len(plain) + _OVERHEAD]
-        sealed[:_NONCE_SIZE] = nonce = os.urandom(_NONCE_SIZE)
-        self._aead.encrypt_into(nonce, plain, self._aad(index, kind, start), sealed[_NONCE_SIZE:])
+        sealed[:NONCE_SIZE] = nonce = os.urandom(NONCE_SIZE)
+        self._aead.encrypt_into(nonce, plain, self._aad(index, kind, start), sealed[NONCE_SIZE:])
         return sealed
 
     def open(self, sealed: memoryview, out: memoryview, index: int, kind: int, start: int = 0) -> memoryview:
         """The opposite of :meth:`seal`. Raises ``damaged``."""
         if len(sealed) < _OVERHEAD:
             raise QurbaniError("damaged", f"segment {index} is cut", segment=index)
-        nonce, ciphertext = sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:]
+        nonce, ciphertext = sealed[:NONCE_SIZE], sealed[NONCE_SIZE:]
         plain = out[:len(sealed) - _OVERHEAD]
         try:
             self._aead.decrypt_into(nonce, ciphertext, self._aad(index, kind, start), plain)
