@@ -23,7 +23,8 @@ def run(name: str, *arguments: str) -> None:
     if name == "api":
         main.api(found, *(socket.socket(fileno=int(number)) for number in arguments))
     else:
-        {"worker": main.work, "agent": main.sync, "replica": main.replicate}[name](found)
+        processes = {"worker": main.work, "agent": main.sync, "recorder": main.record, "replica": main.replicate}
+        processes[name](found)
 
 
 def _end(failure: threading.ExceptHookArgs) -> None:

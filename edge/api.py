@@ -18,12 +18,16 @@ from litestar.types import ASGIApp
 
 from edge.auth import Auth, Executor
 from edge.bus import CLAIM, OP, Bell
+from edge.cameras import CAMERAS
 from edge.capture import Capture
 from edge.claims import Claim, Claims
 from edge.events import EventLog, Watch, follow
 from edge.gate import signed_in
 from edge.pages.routes import ENTRANCE, PAGES, missing
 from edge.preflight import Preflights, preflight
+from edge.recorder.window import Looker
+from edge.recordings import Recordings
+from edge.room import Room
 from edge.site import AnimalView, SacrificeView, Site
 from edge.status import Status
 from shared.clock import Clock
@@ -95,6 +99,8 @@ class Yard(msgspec.Struct, frozen=True):
     claims: Claims
     events: EventLog
     uploads: UploadServer
+    recordings: Recordings
+    room: Room
 
 
 @get("/health/live", sync_to_thread=False)
@@ -159,7 +165,7 @@ def sacrifice(sacrifice_id: FromPath[UUID], executor: Executor, site: Site) -> S
 
 def make_app(
     yards: Sequence[Yard], auth: Auth, clock: Clock, bell: Bell, watch: Watch, preflights: Preflights,
-    read_status: Callable[[], Status], chores: Sequence[Chore], beside: Sequence[Lifespan] = (),
+    looker: Looker, read_status: Callable[[], Status], chores: Sequence[Chore], beside: Sequence[Lifespan] = (),
 ) -> ASGIApp:
     """The whole application, with security headers around every answer.
 
@@ -187,12 +193,13 @@ def make_app(
             yard.uploads.close()
 
     def doors(yard: Yard) -> Router:
-        handlers = [animals, take_animal, leave_animal, open_sacrifice, sacrifice, preflight, follow, *PAGES]
-        parts = {name: _given(getattr(yard, name)) for name in ("home", "site", "capture", "claims", "events")}
+        handlers = [animals, take_animal, leave_animal, open_sacrifice, sacrifice, preflight, follow, *CAMERAS, *PAGES]
+        names = ("home", "site", "capture", "claims", "events", "recordings", "room")
+        parts = {name: _given(getattr(yard, name)) for name in names}
         uploads = tus_routes(yard.uploads, path="/api/v1/uploads", principal=principal)
         return Router(yard.home or "/", route_handlers=[*handlers, uploads], dependencies=parts)
 
-    common = {"auth": auth, "now": clock.now, "bell": bell, "watch": watch, "preflights": preflights,
+    common = {"auth": auth, "now": clock.now, "bell": bell, "watch": watch, "preflights": preflights, "looker": looker,
               "read_status": read_status, "site": yards[0].site}
     given = {name: _given(part) for name, part in common.items()}
     return SecurityHeaders(Litestar(

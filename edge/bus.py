@@ -14,7 +14,7 @@ import zmq
 
 from shared.errors import QurbaniError
 
-PROCESSES = ("api", "worker", "agent")
+PROCESSES = ("api", "worker", "agent", "recorder")
 
 JOB = "job"
 """There is work in the ledger."""
@@ -26,6 +26,8 @@ FEED = "feed"
 """The hub had news."""
 CLAIM = "claim"
 """A tablet took an animal, or left it."""
+RECORD = "record"
+"""A camera is to record, or to stop; or it has."""
 
 # sockaddr_un.sun_path, with its final zero.
 _MAX_PATH = 107

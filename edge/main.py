@@ -22,12 +22,14 @@ import structlog
 
 from edge import address, bus, jobs, practice, sqlite, status, supervisor, tls
 from edge import node as identity
+from edge.arrival import Arrival
 from edge.blobs import Blobs
-from edge.bus import CLAIM, FEED, JOB, OP, Bell, Ear
+from edge.bus import CLAIM, FEED, JOB, OP, RECORD, Bell, Ear
 from edge.capture import Capture
 from edge.db import Database
 from edge.disk import Ballast, Disk
 from edge.node import Keys, Node
+from edge.recorder import address as cameras
 from edge.replicator import recipient
 from edge.settings import Settings
 from edge.site import Site
@@ -92,6 +94,7 @@ def serve(settings: Settings) -> None:
     lock = supervisor.lock(settings.run / "lock")
     # Whatever is wrong is said here, once, and the schema is brought up to date.
     bus.check(settings.run)
+    cameras.parse(settings.edge_cameras)
     if settings.edge_replica:
         recipient(settings)
     with opened(settings) as box:
@@ -106,6 +109,8 @@ def serve(settings: Settings) -> None:
         "worker": Program(_process("worker"), [lock]),
         "agent": Program(_process("agent"), [lock]),
     }
+    if settings.edge_cameras:
+        programs["recorder"] = Program(_process("recorder"), [lock])
     if settings.edge_replica:
         programs["replica"] = Program(_process("replica"), [lock])
     try:
@@ -127,6 +132,8 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
     from edge.events import EventLog, Watch
     from edge.pages.door import make_door, open_door
     from edge.preflight import Preflights
+    from edge.recorder.window import Looker
+    from edge.recordings import Recordings
     from edge.room import Room
     from edge.uploads import VideoUploads
     from models_tflite.store import Store
@@ -138,7 +145,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
 
     def yard(home: str, box: Box, room: Room) -> Yard:
         site, own = Site(box.db), box.settings
-        videos = VideoUploads(site, box.capture, box.blobs, room, bell)
+        videos = VideoUploads(site, Arrival(box.capture, box.blobs, bell), room)
         uploads = UploadServer(
             SealingStore(own.uploads, [box.keys.seal.public, box.node.hub_seal], box.keys.seal),
             videos.finished,
@@ -148,7 +155,8 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
             limits=Limits(max_size=own.edge_max_video_bytes),
         )
         claims = Claims(box.db, box.clock, own.edge_claim_s)
-        return Yard(home, site, box.capture, claims, EventLog(box.db), uploads)
+        recordings = Recordings(box.db, box.clock)
+        return Yard(home, site, box.capture, claims, EventLog(box.db), uploads, recordings, room)
 
     room = Room(box.db, box.blobs, disk, ballast(settings), settings.edge_low_bytes)
     inner = Box.open(practice.settings(settings))
@@ -157,7 +165,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
     yards = [yard("", box, room), yard("/practice", inner, inner_room)]
     auth = Auth(box.db, box.keys.sign, box.clock, timedelta(hours=settings.edge_session_hours))
     models = Store.from_environ(os.environ)
-    watch = Watch(Ear(settings.run, [OP, FEED, CLAIM]))
+    watch = Watch(Ear(settings.run, [OP, FEED, CLAIM, RECORD]))
     chores, beside, security = [Chore(TIDY_S, room.tidy)], [], {}
     if door is not None:
         front = _front(box)
@@ -166,7 +174,8 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
         beside.append(lambda _: open_door(outside, door))
         security["ssl_context_factory"] = lambda *_: front.context
     read_status = partial(status.read, box.db, settings, disk, models, box.clock)
-    app = make_app(yards, auth, box.clock, bell, watch, Preflights(models), read_status, chores, beside)
+    looker = Looker(settings.run)
+    app = make_app(yards, auth, box.clock, bell, watch, Preflights(models), looker, read_status, chores, beside)
     config = uvicorn.Config(
         app,
         **security,
@@ -205,6 +214,15 @@ def work(settings: Settings) -> None:
     workers = worker.Workers([busy(Box.open(settings)), busy(Box.open(practice.settings(settings)))])
     worker.run(workers, Queue(settings.queue, workers.look), Ear(settings.run, [JOB]))
     os._exit(0)  # a check that is under way is not waited for: the next worker frees its lease
+
+
+def record(settings: Settings) -> None:
+    """The process that looks through the cameras, the only one: whoever wrote a recording before it is dead."""
+    from edge.recorder.office import Office
+
+    bell = Bell(settings.run, "recorder")
+    yards = [Box.open(settings), Box.open(practice.settings(settings))]
+    Office(settings, yards, bell).run(Ear(settings.run, [RECORD]))
 
 
 def sync(settings: Settings) -> None:

@@ -282,3 +282,28 @@ def copies(tx: sqlite_utils.Database) -> None:
         ) STRICT;
         UPDATE link SET mark = x'';
     """)
+
+
+@steps()
+def recordings(tx: sqlite_utils.Database) -> None:
+    """What the box's own cameras were told to record. The id is that of the video that comes of it."""
+    tx.executescript("""
+        CREATE TABLE recording (
+            id TEXT PRIMARY KEY,
+            sacrifice_id TEXT NOT NULL REFERENCES sacrifice (id),
+            executor_id TEXT NOT NULL,
+            camera TEXT NOT NULL,
+            boot TEXT NOT NULL,          -- during which it was asked for
+            asked_ms INTEGER NOT NULL,   -- by the monotonic clock
+            stop_ms INTEGER,             -- when it was told to end
+            origin_us INTEGER,           -- when the film begins, by the same clock
+            state TEXT NOT NULL CHECK (state IN ('asked', 'running', 'kept', 'empty'))
+        ) STRICT;
+        CREATE INDEX recording_sacrifice ON recording (sacrifice_id);
+        CREATE TRIGGER event_asked AFTER INSERT ON recording BEGIN
+            INSERT INTO event (entity, key) VALUES ('recording', NEW.sacrifice_id);
+        END;
+        CREATE TRIGGER event_recording AFTER UPDATE ON recording BEGIN
+            INSERT INTO event (entity, key) VALUES ('recording', NEW.sacrifice_id);
+        END;
+    """)

@@ -49,6 +49,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     edge_claim_s: float = 120.0
     """How long an animal stays with a tablet that is not heard of any more."""
 
+    edge_cameras: str = ""
+    """The box's own cameras, as :mod:`edge.recorder.address` reads them. May hold passwords."""
+    edge_preroll_s: float = 10.0
+    """How long before it was asked for a recording of theirs begins."""
+    edge_ring_bytes: int = 64 << 20
+    """Memory for the pictures that may yet be asked for, per camera."""
+    edge_recording_s: float = 900.0
+    """After so long a recording of theirs ends by itself."""
+
     sync_interval_s: float = 60.0
     """Between exchanges with the hub when no bell rings."""
     sync_retry_max_s: float = 300.0
@@ -89,6 +98,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.folder / "uploads"
 
     @property
+    def recordings(self) -> Path:
+        """What the box's own cameras are recording; each becomes a blob in the end."""
+        return self.folder / "recordings"
+
+    @property
     def stages(self) -> Path:
         """What models have found in videos so far. Can be found again from the videos."""
         return self.folder / "stages"
@@ -118,5 +132,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.run / "authority.pem"
 
     def make_folders(self) -> None:
-        for folder in (self.folder, self.keys, self.blobs, self.uploads, self.run):
+        for folder in (self.folder, self.keys, self.blobs, self.uploads, self.recordings, self.run):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

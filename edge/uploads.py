@@ -8,9 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from edge.blobs import Blobs
-from edge.bus import JOB, OP, Bell
-from edge.capture import Capture, Video
+from edge.arrival import Arrival
 from edge.room import Room
 from edge.site import Site
 from shared.errors import QurbaniError
@@ -31,12 +29,10 @@ class Metadata(msgspec.Struct, frozen=True):
 class VideoUploads:
     """The hooks of the tus server. The owner of an upload is the executor who sends it."""
 
-    def __init__(self, site: Site, capture: Capture, blobs: Blobs, room: Room, bell: Bell) -> None:
+    def __init__(self, site: Site, arrival: Arrival, room: Room) -> None:
         self._site = site
-        self._capture = capture
-        self._blobs = blobs
+        self._arrival = arrival
         self._room = room
-        self._bell = bell
 
     async def admit(self, upload: Upload, received: int) -> None:
         """Refuse before the first byte: ``disk_full``, ``bad_input``, ``not_found``, or ``conflict`` if it is here.
@@ -51,26 +47,11 @@ class VideoUploads:
 
     async def finished(self, arrived: Arrived) -> None:
         """Keep the sealed video and write it down. Safe to repeat; acknowledged only after this."""
-        await asyncio.to_thread(self._take, arrived)
-        self._bell.ring(JOB, OP)
-
-    def _take(self, arrived: Arrived) -> None:
-        video, blob = read_metadata(arrived.metadata), arrived.blob
-        self._blobs.keep(arrived.path, blob.blob_id)
-        kept = self._capture.keep_video(
-            Video(
-                id=video.video_id,
-                sacrifice_id=video.sacrifice_id,
-                sha256=blob.sha256,
-                size=blob.size,
-                blob_id=blob.blob_id,
-                blob_size=blob.blob_size,
-                media_type=video.filetype,
-            ),
-            UUID(arrived.owner),
-        )
-        if kept != blob.blob_id:
-            self._blobs.drop(blob.blob_id)
+        video = read_metadata(arrived.metadata)
+        owner = UUID(arrived.owner)
+        take = self._arrival.take
+        await asyncio.to_thread(
+            take, video.video_id, video.sacrifice_id, owner, video.filetype, arrived.path, arrived.blob)
 
 
 def read_metadata(metadata: dict[str, str]) -> Metadata:
