@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import socket
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +24,7 @@ from edge.status import Status, read
 from edge.supervisor import is_locked
 from shared import settings
 from shared.clock import SystemClock, from_ms
-from shared.crypto import UnsealKey, load_key, save_key
+from shared.crypto import SigningKey, UnsealKey, load_key, save_key
 from shared.errors import QurbaniError
 
 app = typer.Typer(help="The box at a site. Its one folder is QURBANI_DATA.", no_args_is_help=True)
@@ -37,6 +37,11 @@ Passphrase = Annotated[
         envvar="QURBANI_EDGE_REPLICA_PASSPHRASE", prompt="Passphrase of the replica key", hide_input=True,
         help="Of the replica key; asked for when it is not given in the environment.",
     ),
+]
+
+ReleasePassphrase = Annotated[
+    str,
+    typer.Option(envvar="QURBANI_EDGE_RELEASE_PASSPHRASE", prompt="Passphrase of the release key", hide_input=True),
 ]
 
 Stick = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The folder at which the stick is mounted.")]
@@ -151,13 +156,7 @@ def replica_key(
 
     Prints the public half, for QURBANI_EDGE_REPLICA_KEY on the boxes.
     """
-    if file.exists():
-        raise QurbaniError("conflict", f"{file} is there already; a replica may need it")
-    if not passphrase:
-        raise QurbaniError("bad_input", "the passphrase is empty")
-    key = UnsealKey.generate()
-    save_key(file, key, passphrase)
-    typer.echo(key.public.raw.hex())
+    _make_key(file, UnsealKey.generate(), passphrase)
 
 
 @app.command()
@@ -217,8 +216,64 @@ def restore(
         typer.echo(f"without its bytes: video {lost.video_id} of animal {lost.tag or 'unknown'}", err=True)
 
 
+@app.command()
+def release_key(
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where to put the private half. It must not be there.")],
+    passphrase: ReleasePassphrase,
+) -> None:
+    """Make the key that signs updates, locked with a passphrase.
+
+    Prints the public half, for QURBANI_EDGE_RELEASE_KEY on the boxes.
+    """
+    _make_key(file, SigningKey.generate(), passphrase)
+
+
+@app.command()
+def make_update(
+    target: Annotated[Path, typer.Argument(dir_okay=False, help="Where to write the update.")],
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="What it consists of.")],
+    key: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The file that `release-key` made.")],
+    passphrase: ReleasePassphrase,
+    version: Annotated[str, typer.Option(help="What the box will be: 1.2.3")],
+    minimum: Annotated[str, typer.Option(help="What it must be by then, at least.")],
+    not_before: Annotated[datetime, typer.Option(help="When it may be installed, in UTC.")],
+) -> None:
+    """Sign files as an update for boxes without a network."""
+    from edge import update
+
+    signing = load_key(key, SigningKey, passphrase)
+    update.make(target, signing, version, minimum, not_before.replace(tzinfo=UTC), files)
+    typer.echo(f"{target} is the update to {version}: {len(files)} files")
+
+
+@app.command()
+def check_update(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The update, as on the stick.")],
+    into: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Empty, for its files.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether an update may be installed here and now: signed for us, whole, newer, and not during the sacrifices.
+
+    Installs nothing. With --into its files, and only then, are in that folder.
+    """
+    if into is not None and any(into.iterdir()):
+        raise QurbaniError("bad_input", f"{into} is not empty")
+    found = main.check_update(load(), file, into)
+    where = f", its files are in {into}" if into else ""
+    typer.echo(msgspec.json.encode(found) if as_json else f"the update to {found.version} may be installed{where}")
+
+
 def load() -> Settings:
     return settings.load(Settings, os.environ)
+
+
+def _make_key(file: Path, key: SigningKey | UnsealKey, passphrase: str) -> None:
+    if file.exists():
+        raise QurbaniError("conflict", f"{file} is there already; what it opens or signs may need it")
+    if not passphrase:
+        raise QurbaniError("bad_input", "the passphrase is empty")
+    save_key(file, key, passphrase)
+    typer.echo(key.public.raw.hex())
 
 
 def _screen(now: Status, is_running: bool, where: address.Address | None) -> Table:

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from importlib import metadata
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 import structlog
@@ -35,11 +36,18 @@ from edge.settings import Settings
 from edge.site import Site
 from edge.supervisor import Program, Supervisor
 from shared.clock import Clock, SystemClock, from_ms
+from shared.crypto import VerifyKey
 from shared.errors import QurbaniError
 from shared.ids import new_id
 
+if TYPE_CHECKING:
+    from edge.update import Manifest
+
 GRACE_S = 3
 """How long the API waits for answers under way when it is told to stop; an upload goes on after the restart."""
+
+CLOCK_UNSURE = timedelta(days=1)
+"""How far off the clock of a box is taken to be that was not compared with the hub's since it started."""
 
 POLITE = 10
 """The priority of the checks, as of nice(1): recording and uploads go before them."""
@@ -249,6 +257,23 @@ def replicate(settings: Settings) -> None:
     run(Replicator(settings, box.db, box.keys, box.clock, Path(settings.edge_replica), os.environ))
 
 
+def check_update(settings: Settings, file: Path, into: Path | None) -> Manifest:
+    """See :func:`edge.update.check`. Raises ``misconfigured`` where nobody's updates are taken."""
+    from edge import eid, manifests, update
+
+    try:
+        key = VerifyKey(bytes.fromhex(settings.edge_release_key))
+    except (ValueError, QurbaniError) as error:
+        detail = "QURBANI_EDGE_RELEASE_KEY must be what `qurbani edge release-key` printed: 64 hex digits"
+        raise QurbaniError("misconfigured", detail) from error
+    with opened(settings) as box:
+        reading = box.clock.read()
+        off_ms = box.db.read(lambda tx: manifests.uncertainty(tx, reading))
+        off = CLOCK_UNSURE if off_ms is None else timedelta(milliseconds=off_ms)
+        now = update.Now(metadata.version("qurbani"), believed_now(box), off, box.db.read(eid.its_window))
+    return update.check(file, key, now, into)
+
+
 def enrol(settings: Settings, hub_url: str, code: str, name: str) -> Node:
     """Become a node of the hub: make keys if there are none yet, show the code, remember the answer.
 
@@ -277,10 +302,12 @@ def _process(name: str, *arguments: int) -> list[str]:
     return [sys.executable, "-m", "edge", name, *map(str, arguments)]
 
 
-def _front(box: Box) -> tls.Front:
-    def now() -> datetime:
-        told = box.db.rows("SELECT contact_hub_ms AS ms FROM link")[0]["ms"]
-        return tls.believable(from_ms(box.clock.read().wall_ms), from_ms(told) if told else None)
+def believed_now(box: Box) -> datetime:
+    """The time, unless the clock of the box cannot be right: then the last that the hub has told."""
+    told = box.db.rows("SELECT contact_hub_ms AS ms FROM link")[0]["ms"]
+    return tls.believable(from_ms(box.clock.read().wall_ms), from_ms(told) if told else None)
 
+
+def _front(box: Box) -> tls.Front:
     extra = [name.strip().lower() for name in box.settings.edge_names.split(",") if name.strip()]
-    return tls.Front(box.settings.keys, partial(tls.own_names, extra), now)
+    return tls.Front(box.settings.keys, partial(tls.own_names, extra), partial(believed_now, box))

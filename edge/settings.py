@@ -46,6 +46,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     edge_replica_key: str = ""
     """Whoever holds the private half of this key can open the replica: see `qurbani edge replica-key`."""
 
+    edge_release_key: str = ""
+    """Whose updates this box takes: see `qurbani edge release-key`. Empty: nobody's."""
+
     edge_claim_s: float = 120.0
     """How long an animal stays with a tablet that is not heard of any more."""
 

@@ -45,6 +45,9 @@ TABLE: dict[str, Kind] = {
     "no_replica": Kind(404, "There is no whole replica here", "Name the folder that `qurbani edge replicate` wrote."),
     "replica_gone": Kind(503, "The replica's disk cannot be used", "Connect or mount it; it goes on by itself.",
                          retry=True),
+    # updates of a box
+    "old_update": Kind(409, "This update does not fit what runs here", "Take the one that follows what runs here."),
+    "not_now": Kind(503, "It is not the time for an update", "Try again when it is over.", retry=True),
     # keys and sealed files
     "bad_signature": Kind(401, "The signature does not hold", "Sign with the enrolled key and send it again."),
     "wrong_key": Kind(422, "This key does not open it", "Use the key for which it was made."),
