@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from litestar import Litestar, Request, Router, delete, get, post
+from litestar import Litestar, Request, Router, delete, get, post, put
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, QueryParameter
@@ -23,7 +23,9 @@ from edge.capture import Capture
 from edge.claims import Claim, Claims
 from edge.events import EventLog, Watch, follow
 from edge.gate import signed_in
+from edge.intake import Entry, Intake
 from edge.pages.routes import ENTRANCE, PAGES, missing
+from edge.photos import Photos, keep_photo, show_photo
 from edge.preflight import Preflights, preflight
 from edge.recorder.window import Looker
 from edge.recordings import Recordings
@@ -100,6 +102,7 @@ class Yard(msgspec.Struct, frozen=True):
     events: EventLog
     uploads: UploadServer
     recordings: Recordings
+    photos: Photos
     room: Room
 
 
@@ -148,6 +151,16 @@ def leave_animal(
     bell.ring(CLAIM)
 
 
+@put("/api/v1/animals/{animal_id:uuid}", sync_to_thread=True)
+def write_animal(
+    animal_id: FromPath[UUID], data: Entry, executor: Executor, capture: Capture, site: Site, bell: Bell
+) -> AnimalView:
+    """An animal as it stands in the yard: a new one by an id that the tablet has made, or one that is put right."""
+    Intake(capture).write(animal_id, data, executor.id)
+    bell.ring(OP)
+    return site.animals(animal_id)[0]
+
+
 @post("/api/v1/sacrifices", sync_to_thread=True)
 def open_sacrifice(
     data: OpenSacrifice, executor: Executor, capture: Capture, site: Site, bell: Bell
@@ -193,8 +206,9 @@ def make_app(
             yard.uploads.close()
 
     def doors(yard: Yard) -> Router:
-        handlers = [animals, take_animal, leave_animal, open_sacrifice, sacrifice, preflight, follow, *CAMERAS, *PAGES]
-        names = ("home", "site", "capture", "claims", "events", "recordings", "room")
+        handlers = [animals, take_animal, leave_animal, write_animal, open_sacrifice, sacrifice, preflight, follow,
+                    keep_photo, show_photo, *CAMERAS, *PAGES]
+        names = ("home", "site", "capture", "claims", "events", "recordings", "photos", "room")
         parts = {name: _given(getattr(yard, name)) for name in names}
         uploads = tus_routes(yard.uploads, path="/api/v1/uploads", principal=principal)
         return Router(yard.home or "/", route_handlers=[*handlers, uploads], dependencies=parts)

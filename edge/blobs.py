@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from shared.crypto import UnsealKey
+from shared.crypto import SealKey, UnsealKey
 from shared.errors import QurbaniError
 from shared.files import sync_folder
-from shared.sealed import SealedReader
+from shared.sealed import Blob, SealedReader, Sealer
 
 
 class Blobs:
@@ -34,6 +34,19 @@ class Blobs:
         with suppress(FileExistsError):  # an earlier attempt came this far; the name vouches for the bytes
             os.link(source, target)
         sync_folder(target.parent)
+
+    def seal(self, plain: bytes, recipients: Sequence[SealKey], path: Path) -> Blob:
+        """Keep ``plain`` sealed for them; ``path`` is where the file grows. Durable when this returns."""
+        with path.open("wb") as out:
+            sealer = Sealer.begin(out.write, recipients)
+            sealer.write(plain)
+            blob = sealer.finish()
+            out.flush()
+            os.fsync(out.fileno())
+        self.keep(path, blob.blob_id)
+        path.unlink()
+        sync_folder(path.parent)
+        return blob
 
     def drop(self, blob_id: str) -> None:
         self.path(blob_id).unlink(missing_ok=True)

@@ -7,8 +7,8 @@ never heard the answer sends the same ids again and gets the same result.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -26,6 +26,9 @@ from sync import hlc
 from sync.feed import Page
 from sync.messages import Change
 from sync.ops import GENESIS, Op, encode, op_hash, sign_op
+
+T = TypeVar("T")
+Patch = dict[str, Any]
 
 BOX = "box"
 """The actor of what no person did."""
@@ -56,6 +59,18 @@ class Copy(msgspec.Struct, frozen=True):
     size: int
     blob_id: str
     blob_size: int
+
+
+class Photo(msgspec.Struct, frozen=True):
+    """A picture of the record ``of``, sealed and on the disk. The names are as in ``Video``."""
+
+    id: UUID
+    of: UUID
+    sha256: str
+    size: int
+    blob_id: str
+    blob_size: int
+    media_type: str
 
 
 class Capture:
@@ -141,6 +156,38 @@ class Capture:
                 self._append(tx, now, "copy", id, {**row, **msgspec.structs.asdict(copy)}, BOX)
 
         self._db.write(work)
+
+    def keep_photo(self, photo: Photo, executor_id: UUID) -> str:
+        """Gives the id of the blob that is kept, as :meth:`keep_video`. Raises ``conflict``."""
+
+        def work(tx: Tx, now: Reading) -> tuple[str, Patch]:
+            known = one(tx, "SELECT of, sha256, blob_id FROM photo WHERE id = ?", photo.id)
+            if known is not None:
+                if (known["of"], known["sha256"]) != (str(photo.of), photo.sha256):
+                    raise QurbaniError("conflict", "another photo has this id")
+                return str(known["blob_id"]), {}
+            row = {name: value for name, value in msgspec.to_builtins(photo).items() if name != "id"}
+            tx.table("blob").insert({"id": photo.blob_id, "size": photo.blob_size})
+            kept = {name: value for name, value in row.items() if name != "blob_size"}
+            tx.table("photo").insert({"id": str(photo.id), **kept})
+            return photo.blob_id, row
+
+        return self.note("photo", photo.id, str(executor_id), work)
+
+    def note(self, entity: str, key: UUID, actor: str, work: Callable[[Tx, Reading], tuple[T, Patch]]) -> T:
+        """What ``work`` writes into tables of this box, and the op of the patch that it gives beside its result.
+
+        An empty patch says that nothing is new; then there is no op.
+        """
+        now = self._clock.read()
+
+        def both(tx: Tx) -> T:
+            result, patch = work(tx, now)
+            if patch:
+                self._append(tx, now, entity, key, patch, actor)
+            return result
+
+        return self._db.write(both)
 
     def record_unchecked(self, lease: jobs.Lease, video_id: UUID, verdict: Verdict, reason: str) -> None:
         """Every attempt failed: the job is parked with its ``reason``, and the tablet gets its answer all the same."""

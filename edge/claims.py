@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from edge import eligible
 from edge.db import Database, Tx, one
 from shared.clock import Clock, Reading
 from shared.errors import QurbaniError
@@ -33,14 +34,13 @@ class Claims:
         self._seconds = seconds
 
     def take(self, animal_id: UUID, executor_id: UUID, tablet: str) -> Claim:
-        """Take an animal, or renew. Raises ``not_found``, or ``claimed`` with the name of whoever has it."""
+        """Take an animal, or renew. Raises ``not_found``, ``ineligible``, or ``claimed`` with who has it."""
         now = self._clock.read()
         until = {"boot": now.boot, "until_ms": now.mono_ms + int(self._seconds * 1000)}
         holder = {"executor_id": str(executor_id), "tablet": tablet}
 
         def work(tx: Tx) -> int:
-            if one(tx, "SELECT 1 FROM animal WHERE id = ?", animal_id) is None:
-                raise QurbaniError("not_found", "no such animal at this site")
+            eligible.make_sure(tx, animal_id)
             known = _row(tx, animal_id)
             is_ours = known is not None and all(known[name] == value for name, value in holder.items())
             if known and not is_ours and _is_live(known, now):

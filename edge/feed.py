@@ -15,7 +15,7 @@ import sqlite_utils
 import structlog
 
 from shared.crypto import VerifyKey
-from shared.domain.fields import FIELDS
+from shared.domain.fields import FIELDS, TOLD
 from shared.errors import QurbaniError
 from sync import receipts
 from sync.feed import Page
@@ -25,12 +25,17 @@ _log = structlog.get_logger(__name__)
 
 Tx = sqlite_utils.Database
 
-FEED: Mapping[str, Sequence[str]] = {
-    entity: tuple(name for name, policy in fields.items() if policy == "cloud_only")
-    for entity, fields in FIELDS.items()
-    if "cloud_only" in fields.values()
-}
-"""The records that the hub writes, and their fields: views and columns of the same names."""
+FEED: Mapping[str, Sequence[str]] = {entity: tuple(FIELDS[entity]) for entity in TOLD}
+"""The records that the hub tells of, and their fields: views and columns of the same names."""
+
+OWN = """
+    SELECT feed.entity, feed.key, iif(intake.id IS NULL, feed.fields, json_patch(feed.fields, intake.fields)) AS fields
+    FROM feed LEFT JOIN intake ON intake.id = feed.key AND EXISTS (
+        SELECT 1 FROM op, link
+        WHERE op.entity = 'animal' AND op.key = feed.key AND (op.seq > link.acked OR op.parked IS NOT NULL))
+    UNION ALL SELECT 'animal', id, fields FROM intake
+    WHERE NOT EXISTS (SELECT 1 FROM feed WHERE entity = 'animal' AND key = intake.id)"""
+"""What was told, and over it what was written down here of animals, for as long as the hub has not told it back."""
 
 
 def make_views(tx: Tx) -> None:
@@ -38,7 +43,8 @@ def make_views(tx: Tx) -> None:
     there = {row["name"]: row["sql"] for row in tx.query("SELECT name, sql FROM sqlite_master WHERE type = 'view'")}
     for entity, fields in FEED.items():
         columns = ", ".join(["key AS id", *(f"fields ->> '{name}' AS {name}" for name in fields)])
-        view = f"CREATE VIEW {entity} AS SELECT {columns} FROM feed WHERE entity = '{entity}'"  # noqa: S608
+        source = f"({OWN})" if entity == "animal" else "feed"
+        view = f"CREATE VIEW {entity} AS SELECT {columns} FROM {source} WHERE entity = '{entity}'"  # noqa: S608
         if there.get(entity) != view:
             tx.execute(f"DROP VIEW IF EXISTS {entity}")
             tx.execute(view)

@@ -139,6 +139,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
     from edge.claims import Claims
     from edge.events import EventLog, Watch
     from edge.pages.door import make_door, open_door
+    from edge.photos import Photos
     from edge.preflight import Preflights
     from edge.recorder.window import Looker
     from edge.recordings import Recordings
@@ -153,9 +154,10 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
 
     def yard(home: str, box: Box, room: Room) -> Yard:
         site, own = Site(box.db), box.settings
+        recipients = [box.keys.seal.public, box.node.hub_seal]
         videos = VideoUploads(site, Arrival(box.capture, box.blobs, bell), room)
         uploads = UploadServer(
-            SealingStore(own.uploads, [box.keys.seal.public, box.node.hub_seal], box.keys.seal),
+            SealingStore(own.uploads, recipients, box.keys.seal),
             videos.finished,
             box.clock,
             new_id,
@@ -164,7 +166,8 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
         )
         claims = Claims(box.db, box.clock, own.edge_claim_s)
         recordings = Recordings(box.db, box.clock)
-        return Yard(home, site, box.capture, claims, EventLog(box.db), uploads, recordings, room)
+        photos = Photos(box.db, box.capture, box.blobs, room, recipients, own.uploads)
+        return Yard(home, site, box.capture, claims, EventLog(box.db), uploads, recordings, photos, room)
 
     room = Room(box.db, box.blobs, disk, ballast(settings), settings.edge_low_bytes)
     inner = Box.open(practice.settings(settings))

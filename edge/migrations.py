@@ -307,3 +307,24 @@ def recordings(tx: sqlite_utils.Database) -> None:
             INSERT INTO event (entity, key) VALUES ('recording', NEW.sacrifice_id);
         END;
     """)
+
+
+@steps()
+def intakes(tx: sqlite_utils.Database) -> None:
+    """What this box wrote down of animals, and photos of what is in the yard."""
+    tx.executescript("""
+        CREATE TABLE intake (
+            id TEXT PRIMARY KEY,              -- of the animal
+            fields TEXT NOT NULL              -- JSON: those that this box wrote and the hub may not have told back
+        ) STRICT;
+        CREATE INDEX op_animal ON op (key) WHERE entity = 'animal';
+        CREATE TABLE photo (
+            id TEXT PRIMARY KEY,
+            of TEXT NOT NULL,                 -- the record that it shows
+            blob_id TEXT NOT NULL REFERENCES blob (id),
+            sha256 TEXT NOT NULL,             -- of the file, hex
+            size INTEGER NOT NULL,
+            media_type TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX photo_of ON photo (of);
+    """)

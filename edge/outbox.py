@@ -101,14 +101,17 @@ class Outbox:
             WITH file AS (
                 SELECT blob_id, id AS video_id, 'original' AS kind FROM video
                 UNION ALL SELECT blob_id, video_id, variant FROM copy)
-            SELECT blob.id, blob.size, kind, video.id AS video, captured ->> 'wall_ms' AS recorded_ms, outcome
+            SELECT blob.id, blob.size, kind, video.id AS record, captured ->> 'wall_ms' AS recorded_ms, outcome
             FROM file JOIN blob ON blob.id = file.blob_id JOIN video ON video.id = file.video_id
             LEFT JOIN verdict ON verdict.video_id = video.id
             WHERE NOT blob.sent ORDER BY video.rowid""")
+        photos = self._db.rows("""
+            SELECT blob.id, blob.size, 'photo' AS kind, photo.id AS record, NULL AS recorded_ms
+            FROM photo JOIN blob ON blob.id = photo.blob_id WHERE NOT blob.sent ORDER BY photo.rowid""")
         return order(
-            Outgoing(each["id"], each["size"], each["kind"], UUID(each["video"]),
-                     due_ms(each["recorded_ms"], each["outcome"]))
-            for each in rows
+            Outgoing(each["id"], each["size"], each["kind"], UUID(each["record"]),
+                     due_ms(each["recorded_ms"], each["outcome"]) if each["recorded_ms"] else 0)
+            for each in [*rows, *photos]
         )
 
     def sent(self, blob_id: str) -> None:

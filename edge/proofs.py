@@ -6,7 +6,6 @@ Made in the confined process that also makes the hub's copies, from the sealed o
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -20,10 +19,8 @@ from edge.site import Site
 from shared.crypto import SealKey
 from shared.domain.verdict import CAUSES, Verdict
 from shared.errors import QurbaniError
-from shared.files import sync_folder
 from shared.renditions import Quality, sandbox
 from shared.scratch import Scratch
-from shared.sealed import Sealer
 
 POSTER_SIDE = 480
 """Pixels: some 25 kB, three seconds at 64 kbit/s."""
@@ -61,16 +58,8 @@ class Proofs:
 
     def _keep(self, video_id: UUID, variant: str, plain: BinaryIO) -> Copy:
         path = self._folder / f"{video_id}.{variant}"  # an attempt that was killed left the same one
-        with path.open("wb") as out:
-            sealer = Sealer.begin(out.write, self._recipients)
-            plain.seek(0)
-            sealer.write(plain.read())
-            blob = sealer.finish()
-            out.flush()
-            os.fsync(out.fileno())
-        self._blobs.keep(path, blob.blob_id)
-        path.unlink()
-        sync_folder(self._folder)
+        plain.seek(0)
+        blob = self._blobs.seal(plain.read(), self._recipients, path)
         return Copy(variant, blob.sha256, blob.size, blob.blob_id, blob.blob_size)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from edge import eid
+from edge import eid, eligible
 from edge.auth import Executor
 from edge.db import Database, Tx, one
 from edge.node import its_site, its_zone
@@ -32,6 +32,8 @@ class ShareView(msgspec.Struct, frozen=True):
 class AnimalView(msgspec.Struct, frozen=True):
     """An animal and its shares. ``state`` is that of its sacrifice, or ``waiting``.
 
+    ``ineligible`` is why it does not count, ``arrived`` the clock reading at which it was taken in here, ``same_tag``
+    says that another animal has its tag. ``photo_id`` is its newest photo of this box.
     ``outcome`` is that of its best video: ``authentic`` if any is, else of the newest that was judged; ``place`` is how
     far that video has come. ``unsent`` is how many of its ``videos`` the hub has not got yet.
     """
@@ -48,6 +50,15 @@ class AnimalView(msgspec.Struct, frozen=True):
     place: Place | None = None
     videos: int = 0
     unsent: int = 0
+    weight_g: int | None = None
+    age_months: int | None = None
+    sex: str | None = None
+    defects: list[str] = []
+    vet_note: str | None = None
+    arrived: dict[str, Any] | None = None
+    ineligible: list[str] = []
+    same_tag: bool = False
+    photo_id: UUID | None = None
 
 
 class ReasonView(msgspec.Struct, frozen=True):
@@ -141,18 +152,18 @@ class Site:
                     (SELECT count(*) FROM video WHERE video.sacrifice_id = sacrifice.id) AS videos,
                     (SELECT count(*) FROM video JOIN blob ON blob.id = video.blob_id
                      WHERE video.sacrifice_id = sacrifice.id AND NOT blob.sent) AS unsent,
-                    best.outcome, best.place
+                    best.outcome, best.place,
+                    lower(animal.tag) IN (SELECT lower(tag) FROM animal GROUP BY lower(tag) HAVING count(*) > 1)
+                        AS same_tag,
+                    (SELECT photo.id FROM photo WHERE photo.of = animal.id ORDER BY photo.rowid DESC LIMIT 1)
+                        AS photo_id
                 FROM animal LEFT JOIN sacrifice ON sacrifice.animal_id = animal.id
                 LEFT JOIN ({_BEST}) AS best ON best.sacrifice_id = sacrifice.id AND best.nth = 1
                 {where} ORDER BY animal.pen, animal.tag, animal.id""",  # noqa: S608 - constants
                 given,
             )
-            return [
-                msgspec.convert(
-                    {**row, "capacity": CAPACITY.get(row["species"]), "shares": shares.get(row["id"], [])}, AnimalView
-                )
-                for row in rows
-            ]
+            site = its_site(tx)
+            return [_animal(row, site, shares.get(row["id"], [])) for row in rows]
 
         return self._db.read(work)
 
@@ -219,6 +230,12 @@ class Site:
 
 def _languages(tx: Tx) -> list[str]:
     return list(json.loads(its_site(tx).get("languages") or "[]"))
+
+
+def _animal(row: dict[str, Any], site: dict[str, Any], shares: list[ShareView]) -> AnimalView:
+    plain = {name: json.loads(row[name] or default) for name, default in (("defects", "[]"), ("arrived", "null"))}
+    more = {"capacity": CAPACITY.get(row["species"]), "shares": shares, "same_tag": bool(row["same_tag"])}
+    return msgspec.convert({**row, **plain, **more, "ineligible": eligible.reasons(site, row)}, AnimalView)
 
 
 def _video(row: dict[str, Any], when: Window | None, language: str) -> VideoView:

@@ -26,6 +26,7 @@ from uuid import UUID
 
 import msgspec
 
+from shared.domain.animal import tag_id
 from shared.domain.fields import CLAIM, CLAIMS, FIELDS, LATTICES, VALUES, Policy
 from shared.errors import QurbaniError
 from sync.ops import HUB, MAX_PATCH_BYTES, Op, encode
@@ -82,9 +83,16 @@ def claims(op: Op) -> list[Op]:
     found = []
     for field, value in op.patch.items():
         kind = CLAIMS.get((op.entity, field))
-        if kind is not None and _is_id(value):
-            found.append(Op(op.node, op.seq, op.hlc, kind, UUID(value), {"by": str(op.key)}, op.actor, op.prev))
+        if kind is not None and (thing := _claimed(op, field, value)):
+            found.append(Op(op.node, op.seq, op.hlc, kind, thing, {"by": str(op.key)}, op.actor, op.prev))
     return found
+
+
+def _claimed(op: Op, field: str, value: Any) -> UUID | None:
+    if field != "tag":
+        return UUID(value) if _is_id(value) else None
+    site = op.patch.get("site_id")
+    return tag_id(UUID(site), value) if _is_id(site) else None
 
 
 def take(record: Record, op: Op, stamp: int | None = None) -> Merged:
@@ -144,6 +152,8 @@ def _complaint(op: Op, field: str, value: Any) -> str:
         return f"cannot be {value!r}"
     if policy == "set_union" and not isinstance(value, list):
         return "is a list"
+    if (op.entity, field) == ("animal", "tag") and not _is_id(op.patch.get("site_id")):
+        return "is written together with the site_id"
     if (op.entity, field) in VALUES:
         try:
             msgspec.convert(value, VALUES[op.entity, field], strict=True)

@@ -13,7 +13,7 @@ import msgspec
 from shared.errors import QurbaniError
 from sync.ports import Outgoing
 
-KINDS = ("poster", "preview", "original")
+KINDS = ("poster", "preview", "photo", "original")
 """In the order in which they go: a donor sees a proof after a hundredth of the bytes. What is not listed goes last."""
 SMALL_BYTES = 256 << 10
 """What is no larger goes at any time, also where every byte is paid for."""

@@ -25,25 +25,30 @@ from cloud.processing import service as processing
 from cloud.uploads import service as uploads
 from shared.clock import from_ms, to_ms
 from shared.crypto import VerifyKey
+from shared.domain.fields import CLAIMS
 from shared.errors import QurbaniError
 from shared.ids import NewId
 from sync import hub, merge, tokens
 from sync.messages import Compare, Compared, Enrolled, Exchange, Exchanged, Parked, Renew
-from sync.ops import GENESIS, Batch, Op, encode
+from sync.ops import GENESIS, HUB, Batch, Op, encode
 
 log = structlog.get_logger()
 
 Apply = Callable[..., Awaitable[None]]
 
+TAGGED = CLAIMS["animal", "tag"]
+
 MAX_SEQS = 64
 """Of so many ops at once a box may ask the hash."""
 
 APPLY: dict[str, Apply] = {
+    "animal": executors.apply_animals,
     "sacrifice": executors.apply_sacrifices,
     "video": uploads.apply_videos,
     "verdict": processing.apply_verdicts,
     "copy": uploads.apply_copies,
     "manifest": manifests.apply_manifests,
+    "photo": uploads.apply_photos,
 }
 """Which service takes in the records that boxes write, in the order in which they speak of each other.
 
@@ -272,6 +277,7 @@ async def _merge(session: AsyncSession, ops: Sequence[hub.Fresh], site: UUID, no
     claims = [(claim, new.stamp) for new in ops for claim in merge.claims(new.op)]
     writes = [*((new.op, new.stamp) for new in ops), *claims]
     records = await _locked_records(session, {_name(op) for op, _ in writes}, site)
+    writes += await _listed(session, ops, site)
     changed: dict[str, dict[UUID, None]] = defaultdict(dict)
     disputed = set[tuple[str, UUID, str]]()
     for op, stamp in writes:
@@ -288,6 +294,21 @@ async def _merge(session: AsyncSession, ops: Sequence[hub.Fresh], site: UUID, no
         if keys := changed[entity]:
             told = {key: merge.values(records[entity, key]) for key in keys}
             await apply(session, told, node=ops[0].op.node, site=site, now=now)
+    if keys := changed["animal"]:  # at last, as it holds up whatever else the site is told
+        await executors.tell_animals(session, keys, site)
+
+
+async def _listed(session: AsyncSession, ops: Sequence[hub.Fresh], site: UUID) -> list[tuple[Op, int]]:
+    """What the hub's own list claims of the tags that these ops claim: it was there before any of them."""
+    wanted = {claim.key: claim for new in ops for claim in merge.claims(new.op) if claim.entity == TAGGED}
+    if not wanted:
+        return []
+    tagging = {new.op.key for new in ops if new.op.entity == "animal"}
+    listed = await executors.listed_tags(session, site, tagging)
+    return [
+        (msgspec.structs.replace(wanted[tag], node=HUB, patch={"by": str(animal)}), 0)
+        for tag, animal in listed.items() if tag in wanted
+    ]  # fmt: skip
 
 
 _Name = tuple[str, UUID]

@@ -12,6 +12,7 @@ from cloud.donors import service as donors
 from cloud.donors.service import Share
 from cloud.executors import feed, models, schemas
 from cloud.executors.sites import as_animal, site
+from shared.domain.animal import ineligible
 from shared.errors import QurbaniError
 
 
@@ -60,22 +61,24 @@ async def shares_on(session: AsyncSession, *animal_ids: UUID) -> list[Share]:
 async def _free_seats(
     session: AsyncSession, site_id: UUID, species: str, wanted: int
 ) -> list[tuple[models.Animal, int]]:
-    """At most ``wanted`` free seats, with the animals locked, so that nobody else counts the same ones."""
+    """At most ``wanted`` free seats on animals that count, which are locked, so that nobody else counts the same."""
+    sheep_months = (await session.get_one(models.Site, site_id)).sheep_months
     here = (models.Animal.site_id == site_id, models.Animal.species == species)
     query = select(models.Animal).where(*here).order_by(models.Animal.id).with_for_update()
     locked = (await session.scalars(query)).all()
-    begun = set(await session.scalars(select(models.Sacrifice.animal_id).where(models.Sacrifice.site_id == site_id)))
+    barred = set(await session.scalars(select(models.Sacrifice.animal_id).where(models.Sacrifice.site_id == site_id)))
     seats = await session.execute(
         select(models.Seat.animal_id, func.array_agg(models.Seat.number))
         .where(models.Seat.animal_id.in_([row.id for row in locked]))
         .group_by(models.Seat.animal_id)
     )
     taken = {animal_id: set(numbers) for animal_id, numbers in seats}
+    barred |= {row.id for row in locked if ineligible(row.species, row.age_months, row.defects or [], sheep_months)}
     fullest_first = sorted(locked, key=lambda row: -len(taken.get(row.id, ())))
     free = [
         (row, number)
         for row in fullest_first
-        if row.id not in begun
+        if row.id not in barred
         for number in range(1, row.capacity + 1)
         if number not in taken.get(row.id, ())
     ]

@@ -15,10 +15,12 @@ from sqlalchemy import (
     Text,
     Time,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.platform import database
+from shared.domain.animal import SHEEP_MONTHS
 from shared.domain.order import CAPACITY
 
 
@@ -42,13 +44,23 @@ class Site(Base):
     """10 Dhu al-Hijja by the moon that was sighted for the country. See :class:`shared.domain.eid.Eid`."""
     eid_begins: Mapped[time | None] = mapped_column(Time)
     eid_days: Mapped[int] = mapped_column(default=4)
+    sheep_months: Mapped[int] = mapped_column(default=SHEEP_MONTHS)
+    """From which age sheep count here. See :mod:`shared.domain.animal`."""
     created: Mapped[datetime]
 
 
 class Animal(Base):
     __tablename__ = "animals"
     __table_args__ = (
-        UniqueConstraint("site_id", "tag"),
+        # Boxes that do not hear of each other may give one tag twice; both animals are kept, and it is a case.
+        Index(
+            "uq_animals_listed_tag",
+            "site_id",
+            "tag",
+            unique=True,
+            postgresql_where="node IS NULL",
+            sqlite_where=text("node IS NULL"),
+        ),
         UniqueConstraint("id", "capacity"),
         CheckConstraint(f"species IN {tuple(CAPACITY)}", name="species"),
     )
@@ -60,6 +72,15 @@ class Animal(Base):
     pen: Mapped[str] = mapped_column(Text)
     capacity: Mapped[int]
     """How many shares it has: its seats are numbered from 1 to this."""
+    node: Mapped[UUID | None]
+    """The box that wrote it down first; None where it was listed here."""
+    weight_g: Mapped[int | None]
+    age_months: Mapped[int | None]
+    sex: Mapped[str | None] = mapped_column(Text)
+    defects: Mapped[list[str] | None]
+    vet_note: Mapped[str | None] = mapped_column(Text)
+    arrived: Mapped[dict[str, Any] | None]
+    """The reading of a box's clocks at which it was taken in: ``{wall_ms, mono_ms, boot}``."""
 
 
 class Seat(Base):

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from cloud.platform.fields import Language, Name
+from shared.domain.animal import SHEEP_MONTHS, SheepMonths, Species, Tag
 
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
@@ -26,12 +27,13 @@ class SiteEid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``day`` is 10 Dhu al-Hijja by the moon that was sighted for the country of the site.
 
     ``begins`` is the local time at which prayer and sermon are over; without, it is reckoned from the sun. ``days`` is
-    how many days count: four, or three as the Hanafi school has it.
+    how many days count: four, or three as the Hanafi school has it. ``sheep_months`` is from which age sheep count.
     """
 
     day: date
     begins: time | None = None
     days: Literal[3, 4] = 4
+    sheep_months: SheepMonths = SHEEP_MONTHS
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -51,18 +53,33 @@ class Site(msgspec.Struct, frozen=True):
 
 
 class NewAnimal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    tag: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
-    species: Literal["sheep", "goat", "cow", "buffalo", "camel"]
+    tag: Tag
+    species: Species
     pen: Annotated[str, msgspec.Meta(max_length=40)] = ""
 
 
 class Animal(msgspec.Struct, frozen=True):
+    """``ineligible`` is why it does not count as a sacrifice: then it gets no shares. What a box has not said is null.
+
+    ``node`` is the box that wrote it down first, null where it was listed here; ``same_tag`` says that another animal
+    of the site has its tag.
+    """
+
     id: UUID
     site_id: UUID
     tag: str
     species: str
     pen: str
     capacity: int
+    ineligible: list[str] = []
+    weight_g: int | None = None
+    age_months: int | None = None
+    sex: str | None = None
+    defects: list[str] = []
+    vet_note: str = ""
+    arrived: dict[str, Any] | None = None
+    node: UUID | None = None
+    same_tag: bool = False
 
 
 class NewExecutor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,6 +21,7 @@ from cloud.executors.feed import has_told as feed_has_told
 from cloud.executors.feed import page as feed_page
 from cloud.executors.feed import root as feed_root
 from cloud.executors.feed import tell as feed_tell
+from cloud.executors.intake import apply_animals, listed_tags, tell_animals
 from cloud.executors.sacrifices import apply_sacrifices, sacrifice, sacrifice_sites, sacrifices_of, verify
 from cloud.executors.schemas import Animal, Node, Sacrifice, Site
 from cloud.executors.sites import (
@@ -48,6 +49,7 @@ __all__ = [
     "animal",
     "animals",
     "animals_of",
+    "apply_animals",
     "apply_sacrifices",
     "box_keys",
     "enrol",
@@ -58,6 +60,7 @@ __all__ = [
     "feed_root",
     "feed_tell",
     "heir",
+    "listed_tags",
     "new_code",
     "node",
     "nodes",
@@ -73,6 +76,7 @@ __all__ = [
     "shares_on",
     "site",
     "sites",
+    "tell_animals",
     "trusted",
     "verify",
 ]

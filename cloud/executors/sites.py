@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -13,8 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.auth import service as auth
-from cloud.executors import feed, models, schemas
+from cloud.executors import feed, intake, models, schemas
 from cloud.platform import audit
+from shared.domain.animal import ineligible, tag_id, tidy_tag
 from shared.domain.eid import Eid, window
 from shared.domain.fields import FIELDS
 from shared.domain.order import CAPACITY
@@ -47,6 +49,7 @@ async def set_eid(session: AsyncSession, site_id: UUID, eid: schemas.SiteEid) ->
     if site.latitude is None or site.longitude is None:
         raise QurbaniError("bad_input", "say first where the site is: its sun decides", field="latitude")
     site.eid_day, site.eid_begins, site.eid_days = eid.day, eid.begins, eid.days
+    site.sheep_months = eid.sheep_months
     await session.flush()
     audit.about(session, subject=site.id)
     await _tell(session, site)
@@ -72,26 +75,38 @@ async def site(session: AsyncSession, site_id: UUID) -> schemas.Site:
 async def add_animal(session: AsyncSession, site_id: UUID, new: schemas.NewAnimal, new_id: NewId) -> schemas.Animal:
     """Raises ``conflict`` where the tag is in use at this site."""
     await site(session, site_id)
-    fields = msgspec.structs.asdict(new)
+    fields = msgspec.structs.asdict(new) | {"tag": tidy_tag(new.tag)}
     animal = models.Animal(id=new_id(), site_id=site_id, capacity=CAPACITY[new.species], **fields)
+    taken = QurbaniError("conflict", f"there is an animal {animal.tag} at this site")
+    same = select(models.Animal.id).where(models.Animal.site_id == site_id, models.Animal.tag == animal.tag)
+    if await session.scalar(same.limit(1)):
+        raise taken
     try:
         async with session.begin_nested():
             session.add(animal)
     except IntegrityError as error:
-        raise QurbaniError("conflict", f"there is an animal {new.tag} at this site") from error
+        raise taken from error
     audit.about(session, subject=animal.id)
-    await feed.tell(session, site_id, [("animal", animal.id, {**fields, "site_id": str(site_id)})])
+    await feed.tell(session, site_id, [("animal", animal.id, intake.told(animal))])
     return as_animal(animal)
 
 
 async def animals(session: AsyncSession, site_id: UUID) -> list[schemas.Animal]:
     query = select(models.Animal).where(models.Animal.site_id == site_id).order_by(models.Animal.tag)
-    return [as_animal(row) for row in await session.scalars(query)]
+    rows = (await session.scalars(query)).all()
+    found = await session.get(models.Site, site_id)
+    tags = Counter(tag_id(site_id, row.tag) for row in rows)
+    return [
+        msgspec.structs.replace(
+            as_animal(row, found.sheep_months if found else None), same_tag=tags[tag_id(site_id, row.tag)] > 1)
+        for row in rows
+    ]  # fmt: skip
 
 
 async def animal(session: AsyncSession, animal_id: UUID) -> schemas.Animal:
     """Raises ``not_found``."""
-    return as_animal(await _get(session, models.Animal, animal_id))
+    row = await _get(session, models.Animal, animal_id)
+    return as_animal(row, (await _get(session, models.Site, row.site_id)).sheep_months)
 
 
 async def add_executor(
@@ -147,8 +162,13 @@ def _eid(row: models.Site) -> Eid | None:
     return Eid(row.eid_day, row.timezone, row.latitude, row.longitude, row.eid_begins, row.eid_days)
 
 
-def as_animal(row: models.Animal) -> schemas.Animal:
-    return schemas.Animal(row.id, row.site_id, row.tag, row.species, row.pen, row.capacity)
+def as_animal(row: models.Animal, sheep_months: int | None = None) -> schemas.Animal:
+    defects = row.defects or []
+    return schemas.Animal(
+        row.id, row.site_id, row.tag, row.species, row.pen, row.capacity,
+        ineligible(row.species, row.age_months, defects, sheep_months), row.weight_g, row.age_months, row.sex, defects,
+        row.vet_note or "", row.arrived, row.node,
+    )  # fmt: skip
 
 
 def _executor(row: models.Executor) -> schemas.Executor:

@@ -76,6 +76,21 @@ class Copy(Base):
     created: Mapped[datetime]
 
 
+class Photo(Base):
+    """A picture of an animal or a hide, taken at a site. Its bytes may not be here yet."""
+
+    __tablename__ = "photos"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    of: Mapped[UUID] = mapped_column(index=True)
+    site_id: Mapped[UUID]
+    blob_id: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(BigInteger)
+    media_type: Mapped[str] = mapped_column(Text)
+    created: Mapped[datetime]
+
+
 class View(Base):
     """When a donor first opened a video that a share of theirs is in."""
 

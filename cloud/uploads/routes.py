@@ -16,7 +16,7 @@ from cloud.platform import given
 from cloud.platform.core import Platform
 from cloud.storage.service import open_store
 from cloud.uploads import ranges, service
-from cloud.uploads.schemas import Variant, Video
+from cloud.uploads.schemas import Photo, Variant, Video
 from shared.sealed import SealedReader
 
 State = Annotated[str | None, QueryParameter(name="state")]
@@ -51,6 +51,20 @@ async def watch(
     return Stream(_sent(blob, plain), status_code=answer.status, headers=headers, media_type=copy.media_type)
 
 
+@get("/api/v1/photos", roles=("admin", "auditor"))
+async def photos(of: Annotated[UUID, QueryParameter()], session: given.Session) -> list[Photo]:
+    """The photos that were taken at a site of an animal or a hide."""
+    return await service.photos(session, of)
+
+
+@get("/api/v1/photos/{photo_id:uuid}", roles=("admin", "auditor"))
+async def photo(photo_id: FromPath[UUID], platform: given.Platform, session: given.Session) -> Stream:
+    blob_id, kind, size = await service.photo(session, photo_id)
+    blob = await asyncio.to_thread(open_store(platform.settings).open, blob_id)
+    plain = await asyncio.to_thread(_pieces, platform, blob, 0, size)
+    return Stream(_sent(blob, plain), media_type=kind, headers={"Cache-Control": "private, no-store"})
+
+
 def _pieces(platform: Platform, blob: BinaryIO, start: int, stop: int) -> Iterator[memoryview]:
     return SealedReader(blob, platform.keys.unseal).pieces(start, stop)
 
@@ -62,4 +76,4 @@ async def _sent(blob: BinaryIO, plain: Iterator[memoryview]) -> AsyncIterator[by
             yield piece
 
 
-ROUTES = [videos, watch]
+ROUTES = [videos, watch, photos, photo]

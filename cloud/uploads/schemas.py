@@ -36,6 +36,27 @@ class ToldCopy(msgspec.Struct, frozen=True):
     blob_size: Size
 
 
+class ToldPhoto(msgspec.Struct, frozen=True):
+    """The merged fields of a photo."""
+
+    of: UUID
+    sha256: Hash
+    size: Size
+    blob_id: Hash
+    blob_size: Size
+    media_type: Literal["image/jpeg", "image/png"]
+
+
+class Photo(msgspec.Struct, frozen=True):
+    """A picture of the animal or hide ``of``; ``is_here`` says whether its bytes have arrived."""
+
+    id: UUID
+    of: UUID
+    size: int
+    media_type: str
+    is_here: bool
+
+
 class Video(msgspec.Struct, frozen=True):
     """``reason`` says why it ``failed``; ``outcome`` is what its check ended with."""
 

@@ -22,7 +22,7 @@ from shared.events import NotificationWanted, VideoArrived, VideoPreprocessed, V
 from shared.ids import NewId
 
 Ahead = schemas.Ahead
-T = TypeVar("T", schemas.Told, schemas.ToldCopy)
+T = TypeVar("T", schemas.Told, schemas.ToldCopy, schemas.ToldPhoto)
 
 QUEUE = "videoUpload"
 PAGE = 100
@@ -95,6 +95,36 @@ async def apply_copies(
         }
         for each in told
     ])  # fmt: skip
+
+
+async def apply_photos(
+    session: AsyncSession, records: Mapping[UUID, Mapping[str, Any]], *, node: UUID, site: UUID, now: datetime
+) -> None:
+    """Take in records of photos: all fields of each, by its key. Raises ``bad_op`` where one is not complete."""
+    told = {key: _read(fields, schemas.ToldPhoto) for key, fields in records.items()}
+    await session.execute(insert(models.Photo).on_conflict_do_nothing(), [
+        {
+            "id": key, "of": each.of, "site_id": site, "blob_id": each.blob_id, "sha256": each.sha256,
+            "size": each.size, "media_type": each.media_type, "created": now,
+        }
+        for key, each in told.items()
+    ])  # fmt: skip
+
+
+async def photos(session: AsyncSession, of: UUID) -> list[schemas.Photo]:
+    """Those of an animal or a hide, oldest first."""
+    arrived = models.Blob.arrived.is_not(None)
+    query = select(models.Photo, arrived).outerjoin(models.Blob, models.Blob.id == models.Photo.blob_id)
+    rows = await session.execute(query.where(models.Photo.of == of).order_by(models.Photo.created, models.Photo.id))
+    return [schemas.Photo(row.id, row.of, row.size, row.media_type, bool(is_here)) for row, is_here in rows]
+
+
+async def photo(session: AsyncSession, photo_id: UUID) -> tuple[str, str, int]:
+    """Blob, media type and size of one whose bytes are here. Raises ``not_found``."""
+    row = await session.get(models.Photo, photo_id)
+    if row is None or not await has_arrived(session, row.blob_id):
+        raise QurbaniError("not_found", "there is no such photo here")
+    return row.blob_id, row.media_type, row.size
 
 
 async def say(session: AsyncSession, outcomes: Mapping[UUID, str]) -> None:

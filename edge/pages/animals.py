@@ -13,9 +13,9 @@ from edge.place import Place
 from edge.site import AnimalView, ShareView
 
 Phase = str
-"""``waiting``, ``taken``, ``opened``, ``checking``, ``again``, ``review`` or ``done``."""
+"""``waiting``, ``unfit``, ``taken``, ``opened``, ``checking``, ``again``, ``review`` or ``done``."""
 
-PHASES: tuple[Phase, ...] = ("waiting", "taken", "opened", "checking", "again", "review", "done")
+PHASES: tuple[Phase, ...] = ("waiting", "unfit", "taken", "opened", "checking", "again", "review", "done")
 
 _JUDGED = {"authentic": "done", "rejected": "again", "review": "review"}
 
@@ -35,6 +35,7 @@ class Listed(msgspec.Struct, frozen=True):
     by: str
     find: str
     place: Place | None
+    same_tag: bool
 
 
 def by_pen(
@@ -58,6 +59,7 @@ def _listed(animal: AnimalView, holder: UUID | None, names: Mapping[UUID, str], 
         by=by,
         find=" ".join([animal.tag or "", *shares]).casefold(),
         place=animal.place,
+        same_tag=animal.same_tag,
     )
 
 
@@ -71,4 +73,4 @@ def phase(animal: AnimalView, *, is_taken: bool) -> Phase:
         return "checking"
     if animal.outcome:
         return _JUDGED[animal.outcome]
-    return animal.state
+    return "unfit" if animal.ineligible and animal.state == "waiting" else animal.state

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import MediaType, Request, Response, Router, get, post
+from litestar import Response, Router, get, post
 from litestar.datastructures import Cookie
 from litestar.params import FromPath, QueryParameter, URLEncodedBody
 from litestar.response import Redirect
@@ -20,25 +19,19 @@ from edge.claims import Claims
 from edge.eid import season
 from edge.events import EventLog
 from edge.gate import is_secure, session_cookie
+from edge.pages import intake
 from edge.pages.animals import PHASES, by_pen
+from edge.pages.frame import MAX_FORM_BYTES, THEMES, AnyRequest, Page, page, problem
 from edge.site import Site
 from edge.status import Status
 from shared.errors import QurbaniError
 from shared.origin import refuse_foreign
 from shared.pages import assets
-from shared.pages.look import Look
 from shared.pages.visitor import here, language_cookie, language_of, preference
-from shared.problems import as_qurbani_error, problem_response
+from shared.problems import problem_response
 
-AnyRequest = Request[Any, Any, Any]
-Page = Response[str]
 Now = Callable[[], datetime]
 To = Annotated[str, QueryParameter(name="to")]
-
-THEMES = ("sunlight", "dark")
-MAX_FORM_BYTES = 16 << 10
-
-_look = Look(Path(__file__).parent / "templates")
 
 
 class SignIn(msgspec.Struct, frozen=True):
@@ -57,7 +50,7 @@ def front() -> Redirect:
 @get("/sign-in", sync_to_thread=True)
 def sign_in_form(request: AnyRequest, site: Site, to: To = "/animals") -> Page:
     """The form; ``to`` is the page that was asked for."""
-    return _page(request, "sign_in.html", people=site.executors(), to=_here(to), chosen="", refused="")
+    return page(request, "sign_in.html", people=site.executors(), to=_here(to), chosen="", refused="")
 
 
 @post("/sign-in", request_max_body_size=MAX_FORM_BYTES, sync_to_thread=True)
@@ -71,7 +64,7 @@ def sign_in(data: URLEncodedBody[SignIn], request: AnyRequest, auth: Auth, site:
             raise
         # A form is answered by the form, with what was chosen, and not by a page about the problem.
         facts = {"people": site.executors(), "to": _here(data.to), "chosen": data.executor_id, "refused": error.code}
-        return _page(request, "sign_in.html", error.kind.status, **facts)
+        return page(request, "sign_in.html", error.kind.status, **facts)
     return Redirect(_here(data.to), status_code=303, cookies=[session_cookie(request, token, auth.life)])
 
 
@@ -118,7 +111,7 @@ def service_worker() -> Response[str]:
 @get("/offline", sync_to_thread=False)
 def offline(request: AnyRequest) -> Page:
     """What is shown in the place of a page that this tablet does not have, while the box cannot be reached."""
-    return _page(request, "offline.html")
+    return page(request, "offline.html")
 
 
 @get("/animals", sync_to_thread=True)
@@ -129,7 +122,7 @@ def animals(
     after = events.head()
     pens = by_pen(site.animals(), claims.holders(), site.executors(), executor.id)
     facts = {"pens": pens, "site": site.name(), **_season(site, now)}
-    return _page(request, "animals.html", who=executor, home=home, after=after, **facts)
+    return page(request, "animals.html", who=executor, home=home, after=after, **facts)
 
 
 @get("/animals/{animal_id:uuid}", sync_to_thread=True)
@@ -145,7 +138,7 @@ def animal(
     if found[0].sacrifice_id:
         videos = site.sacrifice(found[0].sacrifice_id, language_of(request, executor.language)).videos
     facts = {"animal": found[0], "videos": videos[::-1], **_season(site, now)}
-    return _page(request, "animal.html", who=executor, home=home, after=after, **facts)
+    return page(request, "animal.html", who=executor, home=home, after=after, **facts)
 
 
 @get("/overview", sync_to_thread=True)
@@ -161,9 +154,9 @@ def overview(
         "now": read_status(), "phases": PHASES, "all": len(listed), "site": site.name(),
         "done": sum(animal.phase == "done" for animal in listed),
         "pens": [(pen, Counter(animal.phase for animal in animals)) for pen, animals in pens],
-        "open": [animal for animal in listed if animal.phase in ("again", "review", "taken", "opened")],
+        "open": [animal for animal in listed if animal.phase in ("again", "review", "taken", "opened", "unfit")],
     }  # fmt: skip
-    return _page(request, "overview.html", who=executor, home=home, after=after, **facts)
+    return page(request, "overview.html", who=executor, home=home, after=after, **facts)
 
 
 def _season(site: Site, now: Now) -> dict[str, Any]:
@@ -175,25 +168,7 @@ def _season(site: Site, now: Now) -> dict[str, Any]:
 def missing(request: AnyRequest, error: Exception) -> Response[Any]:
     """Where no route has the address: a page for people, for programs the problem document that they expect."""
     for_people = "text/html" in request.headers.get("accept", "")
-    return _problem(request, error) if for_people else problem_response(request, error)
-
-
-def _problem(request: AnyRequest, error: Exception) -> Response[Any]:
-    """A page for what went wrong; whoever must sign in first is sent there and comes back."""
-    ours = as_qurbani_error(error)
-    if ours.code == "not_signed_in":
-        return Redirect("/sign-in", status_code=303, query_params={"to": request.url.path})
-    status = problem_response(request, error).status_code
-    return _page(request, "problem.html", status, status=status, code=ours.code)
-
-
-def _page(request: AnyRequest, template: str, status_code: int = 200, **facts: Any) -> Page:
-    who = facts.get("who")
-    chosen = request.cookies.get("theme")
-    theme = chosen if chosen in THEMES else ""
-    frame = {"who": None, "home": "", "after": None, "path": request.url.path, "theme": theme}
-    html = _look.render(template, language_of(request, who.language if who else None), **frame | facts)
-    return Response(html, status_code=status_code, media_type=MediaType.HTML)
+    return problem(request, error) if for_people else problem_response(request, error)
 
 
 def _remember(to: str, cookie: Cookie) -> Redirect:
@@ -215,10 +190,12 @@ ENTRANCE = [
     Router(
         "/",
         route_handlers=[front, sign_in_form, sign_in, sign_out, speak, shine, manifest, service_worker, offline],
-        exception_handlers={Exception: _problem},
+        exception_handlers={Exception: problem},
     ),
 ]
 """What is the same in every yard."""
 
-PAGES = [Router("/", route_handlers=[animals, animal, overview], exception_handlers={Exception: _problem})]
+PAGES = [
+    Router("/", route_handlers=[animals, animal, overview, *intake.PAGES], exception_handlers={Exception: problem}),
+]
 """What each yard has of its own, below its ``home``."""

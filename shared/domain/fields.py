@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from shared.domain.animal import Defect, Grams, Months, Note, Sex, Species, Tag
 from shared.domain.machine import Machine
 from shared.domain.sacrifice import SACRIFICE
 
@@ -60,6 +61,27 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "video_id": "write_once",
         "text": "write_once",  # the file as it was signed, see shared.evidence.manifest
     },
+    "photo": {
+        "of": "write_once",  # the id of the animal or hide that it shows
+        "sha256": "write_once",  # of the file, hex
+        "size": "write_once",
+        "blob_id": "write_once",
+        "blob_size": "write_once",
+        "media_type": "write_once",
+    },
+    # Written by both: a hub lists what is to come, a box what has come, and the feed tells what both come to.
+    "animal": {
+        "site_id": "write_once",
+        "tag": "last_writer",
+        "species": "last_writer",
+        "pen": "last_writer",
+        "weight_g": "last_writer",
+        "age_months": "last_writer",
+        "sex": "last_writer",
+        "defects": "last_writer",  # of shared.domain.animal.DEFECTS
+        "vet_note": "last_writer",
+        "arrived": "last_writer",  # a clock reading
+    },
     # Written by the hub, drawn by boxes through the site feed.
     "site": {
         "name": "cloud_only",
@@ -71,12 +93,7 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "eid_day": "cloud_only",
         "eid_begins": "cloud_only",
         "eid_days": "cloud_only",
-    },
-    "animal": {
-        "site_id": "cloud_only",
-        "tag": "cloud_only",
-        "species": "cloud_only",
-        "pen": "cloud_only",
+        "sheep_months": "cloud_only",  # see shared.domain.animal
     },
     "share": {
         "animal_id": "cloud_only",
@@ -98,6 +115,9 @@ FIELDS: dict[str, dict[str, Policy]] = {
     },
 }
 
+TOLD = ("site", "animal", "share", "executor", "film", "receipt")
+"""What the hub tells boxes in the site feed."""
+
 
 
 class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,11 +136,22 @@ VALUES: dict[tuple[str, str], Any] = {
     ("sacrifice", "shares"): Annotated[int, msgspec.Meta(ge=1, le=7)],
     ("skin", "sold"): Sold,
     ("cash", "amount"): Money,
+    ("animal", "tag"): Tag,
+    ("animal", "species"): Species,
+    ("animal", "pen"): Annotated[str, msgspec.Meta(max_length=40)],
+    ("animal", "weight_g"): Grams | None,
+    ("animal", "age_months"): Months | None,
+    ("animal", "sex"): Sex | None,
+    ("animal", "defects"): list[Defect],
+    ("animal", "vet_note"): Note,
 }
-"""What a value of these fields must be. None is ever overwritten by a later one: both stay, and a person decides."""
+"""What a value of these fields must be."""
 
-CLAIMS: dict[tuple[str, str], str] = {("sacrifice", "animal_id"): "sacrificed", ("skin", "animal_id"): "skinned"}
-"""Fields that name something which only one record may name: an animal is sacrificed once, and has one skin.
+CLAIMS: dict[tuple[str, str], str] = {
+    ("sacrifice", "animal_id"): "sacrificed", ("skin", "animal_id"): "skinned", ("animal", "tag"): "tagged",
+}  # fmt: skip
+"""Fields that name something which only one record may name: an animal is sacrificed once, has one skin, and its tag is
+that of no other at its site (a tag is written together with the ``site_id``; :func:`shared.domain.animal.tag_id`).
 
 Whoever writes such a field claims what it names; the claims of one thing are merged like the field ``by`` of a record
 of this kind, so that a second one stays beside the first, and is a conflict.

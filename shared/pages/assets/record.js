@@ -30,11 +30,12 @@ export async function start(root, home) {
       const headers = { 'Content-Type': 'application/json' }
       token = (await (await ask('POST', `${home}/api/v1/animals/${animal}/claim`, { headers, body })).json()).token
     } catch (error) {
-      if (!(error instanceof Refused) || error.code !== 'claimed') return true // the box is away: go on without
+      if (error.code === 'ineligible') return 'unfit'
+      if (!(error instanceof Refused) || error.code !== 'claimed') return '' // the box is away: go on without
       part('taken-by').textContent = error.facts.by
-      return false
+      return 'taken'
     }
-    return true
+    return ''
   }
 
   const leave = () => {
@@ -42,7 +43,8 @@ export async function start(root, home) {
     fetch(`${home}/api/v1/animals/${animal}/claim?token=${token}`, { method: 'DELETE', keepalive: true })
   }
 
-  if (!(await hold())) return state('taken')
+  const barred = await hold()
+  if (barred) return state(barred)
   setInterval(hold, RENEW_MS)
   addEventListener('pagehide', leave)
 

@@ -31,5 +31,6 @@ if (after !== undefined) {
 if ('signedOut' in page) caches?.delete('pages') // what the last one saw is not for the next
 
 if (part('record')) import('./record.js').then(({ start }) => start(part('record'), home))
+if (part('photo')) import('./photo.js').then(({ start }) => start(part('photo')))
 if (part('filter')) import('./filter.js').then(({ start }) => start(part('filter')))
 if (part('keypad')) import('./keypad.js').then(({ start }) => start(part('keypad')))

@@ -12,7 +12,7 @@ DIRECTIONS = {"ar": "rtl", "fr": "ltr", "en": "ltr"}
 
 SPOKEN = "document.readyState === 'complete' && [document.documentElement.lang, document.dir]"
 
-SMALL = """[...document.querySelectorAll('a, button, .choice, input:not(.choice input):not([type=hidden])')]
+SMALL = """[...document.querySelectorAll('a, button, .choice, textarea, input:not(.choice input):not([type=hidden])')]
   .filter(each => each.checkVisibility() && !each.matches('.skip, .net a'))
   .map(each => [each, (each.closest('.animal') ?? each).getBoundingClientRect()])
   .filter(([, box]) => box.width < 64 || box.height < 64)
@@ -30,7 +30,8 @@ def unnamed(page: Tab) -> list[dict[str, Any]]:
 
 
 def test_every_page_fits_every_screen_in_every_language(site: Site, page: Tab) -> None:
-    paths = ["/animals", f"/animals/{site.animals[3]}", "/overview", "/nothing"]
+    animal = site.animals[3]
+    paths = ["/animals", f"/animals/{animal}", "/overview", "/intake", f"/intake/{animal}", "/nothing"]
     for language, direction in DIRECTIONS.items():
         for path in paths:
             page.open(f"{site.box.url}/language/{language}?to={path}")

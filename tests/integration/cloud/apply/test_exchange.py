@@ -166,14 +166,15 @@ def test_what_cannot_be_applied_is_kept_with_its_reason_and_holds_up_nothing(hub
     box.write("sacrifice", uuid4(), box.opening(state="eaten"))
     box.write("sacrifice", uuid4(), box.opening(animal_id="a sheep"))
     box.write("sacrifice", uuid4(), box.opening(price=0))
-    box.write("animal", UUID(animal(hub, str(box.site))), {"tag": "stolen"})
+    box.write("animal", UUID(animal(hub, str(box.site))), {"tag": "claimed at no site"})
+    box.write("share", uuid4(), {"name": "for the hub to say"})
     box.write("verdict", uuid4(), {"video_id": str(uuid4()), "outcome": "authentic", "body": {}})
     box.write("no such thing", uuid4(), {"a": 1})
     box.write("sacrifice", good, box.opening())
     box.sync()
-    assert box.acked == 10
-    assert {seq: each.code for seq, each in box.parked.items()} == dict.fromkeys(range(1, 10), "bad_op")
-    assert parked(box) == [(seq, "bad_op") for seq in range(1, 10)]
+    assert box.acked == 11
+    assert {seq: each.code for seq, each in box.parked.items()} == dict.fromkeys(range(1, 11), "bad_op")
+    assert parked(box) == [(seq, "bad_op") for seq in range(1, 11)]
     assert state(box, good) == ["opened"]
     assert state(box, foreign) == []
     assert hub.admin.get(f"/api/v1/sites/{box.site}/animals")[0]["tag"] == "S1"
