@@ -133,6 +133,18 @@ def export_bundle(stick: Stick, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def import_news(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The file that the hub wrote.")],
+) -> None:
+    """Take in late orders and the list of people that the hub wrote for this box (`GET /api/v1/nodes/ID/news`)."""
+    from edge.news import take
+
+    with main.opened(load()) as box:
+        taken = take(box.db, box.keys, file.read_bytes())
+    typer.echo(f"{taken.changes} records are news here, as of {from_ms(taken.issued_ms):%Y-%m-%d %H:%M} UTC")
+
+
+@app.command()
 def import_ack(stick: Stick, as_json: AsJson = False) -> None:
     """Take in the hub's answer from a stick: what it holds by now, and the news for the site."""
     from edge.stick import take_back

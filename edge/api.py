@@ -24,7 +24,8 @@ from edge.claims import Claim, Claims
 from edge.events import EventLog, Watch, follow
 from edge.gate import signed_in
 from edge.intake import Entry, Intake
-from edge.pages.routes import ENTRANCE, PAGES, missing
+from edge.news import NEWS, Newsstand
+from edge.pages.routes import ENTRANCE, OUTSIDE, PAGES, missing
 from edge.photos import Photos, keep_photo, show_photo
 from edge.preflight import Preflights, preflight
 from edge.recorder.window import Looker
@@ -178,7 +179,8 @@ def sacrifice(sacrifice_id: FromPath[UUID], executor: Executor, site: Site) -> S
 
 def make_app(
     yards: Sequence[Yard], auth: Auth, clock: Clock, bell: Bell, watch: Watch, preflights: Preflights,
-    looker: Looker, read_status: Callable[[], Status], chores: Sequence[Chore], beside: Sequence[Lifespan] = (),
+    looker: Looker, newsstand: Newsstand, read_status: Callable[[], Status], chores: Sequence[Chore],
+    beside: Sequence[Lifespan] = (),
 ) -> ASGIApp:
     """The whole application, with security headers around every answer.
 
@@ -214,10 +216,10 @@ def make_app(
         return Router(yard.home or "/", route_handlers=[*handlers, uploads], dependencies=parts)
 
     common = {"auth": auth, "now": clock.now, "bell": bell, "watch": watch, "preflights": preflights, "looker": looker,
-              "read_status": read_status, "site": yards[0].site}
+              "newsstand": newsstand, "read_status": read_status, "site": yards[0].site}
     given = {name: _given(part) for name, part in common.items()}
     return SecurityHeaders(Litestar(
-        [live, status, executors, sign_in, *ENTRANCE, *map(doors, yards), assets.router()],
+        [live, status, executors, sign_in, *NEWS, *OUTSIDE, *ENTRANCE, *map(doors, yards), assets.router()],
         dependencies={**given, "executor": Provide(signed_in, sync_to_thread=True)},
         exception_handlers={**PROBLEM_HANDLERS, NotFoundException: missing},
         lifespan=[receiving, *beside],

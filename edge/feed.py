@@ -61,8 +61,31 @@ def apply(tx: Tx, page: Page) -> None:
     put(tx, page.changes)
     if is_reading and not page.more:
         tx.execute("DELETE FROM feed WHERE reading < (SELECT reading FROM link)")
+    _lay_over(tx, begin_anew=page.again)
     if page.mark and not page.more:  # a hub that names no places gives no receipts
         _offer_again(tx)
+
+
+def overlay(tx: Tx, change: Change) -> bool:
+    """Take in a change that is ahead of what was read, so that nothing that comes late undoes it; whether it is new."""
+    name = [change.entity, str(change.key)]
+    known = tx.execute("SELECT cursor FROM news WHERE entity = ? AND key = ?", name).fetchone()
+    if known and known[0] >= change.cursor:
+        return False
+    fields = None if change.fields is None else json.dumps(change.fields, ensure_ascii=False)
+    row = [*name, change.cursor, fields]
+    tx.execute("INSERT OR REPLACE INTO news (entity, key, cursor, fields) VALUES (?, ?, ?, ?)", row)
+    put(tx, [change])
+    return True
+
+
+def _lay_over(tx: Tx, *, begin_anew: bool) -> None:
+    """After a page: what came ahead of it stays on top until it has been read; nothing of a hub that was put back."""
+    tx.execute("DELETE FROM news WHERE ? OR cursor <= (SELECT cursor FROM link)", [begin_anew])
+    put(tx, [
+        Change(row["cursor"], row["entity"], UUID(row["key"]), row["fields"] and json.loads(row["fields"]))
+        for row in list(tx.query("SELECT * FROM news ORDER BY cursor"))
+    ])
 
 
 def repair(tx: Tx, changes: Sequence[Change]) -> None:

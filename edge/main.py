@@ -138,6 +138,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
     from edge.auth import Auth
     from edge.claims import Claims
     from edge.events import EventLog, Watch
+    from edge.news import Newsstand
     from edge.pages.door import make_door, open_door
     from edge.photos import Photos
     from edge.preflight import Preflights
@@ -186,7 +187,10 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
         security["ssl_context_factory"] = lambda *_: front.context
     read_status = partial(status.read, box.db, settings, disk, models, box.clock)
     looker = Looker(settings.run)
-    app = make_app(yards, auth, box.clock, bell, watch, Preflights(models), looker, read_status, chores, beside)
+    newsstand = Newsstand(box.db, box.keys, bell)
+    app = make_app(
+        yards, auth, box.clock, bell, watch, Preflights(models), looker, newsstand, read_status, chores, beside
+    )
     config = uvicorn.Config(
         app,
         **security,

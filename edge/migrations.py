@@ -328,3 +328,19 @@ def intakes(tx: sqlite_utils.Database) -> None:
         ) STRICT;
         CREATE INDEX photo_of ON photo (of);
     """)
+
+
+@steps()
+def news(tx: sqlite_utils.Database) -> None:
+    """What the hub has told by other roads than the feed, ahead of it; it goes when the feed has been read so far."""
+    tx.executescript("""
+        CREATE TABLE news (
+            entity TEXT NOT NULL,
+            key TEXT NOT NULL,
+            cursor INTEGER NOT NULL,
+            fields TEXT,              -- JSON; NULL: the record is gone
+            PRIMARY KEY (entity, key)
+        ) STRICT;
+        -- When the newest were issued, by the hub's clock.
+        ALTER TABLE link ADD COLUMN news_ms INTEGER NOT NULL DEFAULT 0;
+    """)

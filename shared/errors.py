@@ -48,6 +48,9 @@ TABLE: dict[str, Kind] = {
     # updates of a box
     "old_update": Kind(409, "This update does not fit what runs here", "Take the one that follows what runs here."),
     "not_now": Kind(503, "It is not the time for an update", "Try again when it is over.", retry=True),
+    # news by hand
+    "old_news": Kind(409, "The box knows these news already", "Nothing to do."),
+    "missing_news": Kind(409, "What comes before these news is missing", "Ask the hub for new ones, for this box."),
     # keys and sealed files
     "bad_signature": Kind(401, "The signature does not hold", "Sign with the enrolled key and send it again."),
     "wrong_key": Kind(422, "This key does not open it", "Use the key for which it was made."),

@@ -91,7 +91,7 @@ async def exchange(session: AsyncSession, message: Exchange, now: datetime) -> E
         else:
             await _apply(session, fresh, chain.site_id, now)
         parked = await _parked(session, box.id, message.batch.first, message.batch.last)
-    await executors.seen(session, box.id, now)
+    await executors.seen(session, box.id, message.cursor, message.mark, now)
     if box.revoked:
         return Exchanged(
             chain.acked, to_ms(now), message.cursor, parked=parked, hash=chain.hash, mark=message.mark, revoked=True

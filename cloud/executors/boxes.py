@@ -92,9 +92,10 @@ async def trusted(session: AsyncSession, node_id: UUID) -> models.Node:
     return box
 
 
-async def seen(session: AsyncSession, node_id: UUID, now: datetime) -> None:
-    """The box has spoken with the hub."""
-    await session.execute(update(models.Node).where(models.Node.id == node_id).values(seen=now))
+async def seen(session: AsyncSession, node_id: UUID, cursor: int, mark: bytes, now: datetime) -> None:
+    """The box has spoken with the hub, and said how far it has read the feed."""
+    told = update(models.Node).where(models.Node.id == node_id).values(seen=now, cursor=cursor, mark=mark)
+    await session.execute(told)
 
 
 async def nodes(session: AsyncSession, site_id: UUID) -> list[schemas.Node]:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors.models import FeedHead, FeedMark, FeedRow
+from shared.errors import QurbaniError
 from sync import digest, feed
 from sync.messages import Ask, Change, Compared
 
@@ -57,6 +58,22 @@ async def page(session: AsyncSession, site_id: UUID, cursor: int, mark: bytes) -
     return feed.Page(
         found.changes, found.cursor, found.more, await _mark(session, site_id, found.cursor), again=not knows
     )
+
+
+async def since(session: AsyncSession, site_id: UUID, cursor: int, mark: bytes, entities: Sequence[str]) -> feed.Page:
+    """All changes of these ``entities`` after the place (``cursor``, ``mark``), and the place up to which they go.
+
+    Raises ``conflict`` where the hub does not know the place: it was put back since.
+    """
+    if mark != await _mark(session, site_id, cursor):
+        raise QurbaniError("conflict", "the hub was put back since this box spoke last: it has to send a stick")
+    head = await session.scalar(select(FeedHead.cursor).where(FeedHead.site_id == site_id))
+    rows = await session.execute(
+        select(FeedRow.cursor, FeedRow.entity, FeedRow.key, FeedRow.fields)
+        .where(FeedRow.site_id == site_id, FeedRow.cursor > cursor, FeedRow.entity.in_(entities))
+        .order_by(FeedRow.cursor)
+    )
+    return feed.Page([Change(*row) for row in rows], head or 0, more=False)
 
 
 async def has_told(session: AsyncSession, site_id: UUID, entity: str, key: UUID) -> bool:

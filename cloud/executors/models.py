@@ -131,6 +131,9 @@ class Node(Base):
     revoked: Mapped[datetime | None]
     parent: Mapped[UUID | None] = mapped_column(ForeignKey("executors.nodes.id"))
     """The box under whose name it went before: its disk had been cloned or put back."""
+    cursor: Mapped[int] = mapped_column(BigInteger, default=0)
+    """How far it had read the feed when it last spoke, and what that place was called."""
+    mark: Mapped[bytes] = mapped_column(default=b"")
     fork: Mapped[int | None] = mapped_column(BigInteger)
     """The last op that both have in common."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
-from litestar import delete, get, post, put
+from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from cloud.executors import service
@@ -21,6 +22,7 @@ from cloud.executors.schemas import (
     SiteEid,
 )
 from cloud.platform import given
+from shared import codes
 
 LOOK = ("admin", "auditor")
 CHANGE = ("admin",)
@@ -99,6 +101,28 @@ async def reinstate(node_id: FromPath[UUID], session: given.Session) -> None:
     await service.reinstate(session, node_id)
 
 
+@get("/api/v1/nodes/{node_id:uuid}/news", roles=CHANGE, audited="always", media_type="application/octet-stream")
+async def news(
+    node_id: FromPath[UUID], platform: given.Platform, session: given.Session, now: given.Now
+) -> Response[bytes]:
+    """What this box has not been told yet, for somebody to bring it as a file: signed, and sealed for it alone."""
+    return _to_carry(await service.write_news(session, platform.keys, node_id, now), "application/octet-stream", "news")
+
+
+@get("/api/v1/nodes/{node_id:uuid}/news.gif", roles=CHANGE, audited="always", media_type="image/gif")
+async def news_codes(
+    node_id: FromPath[UUID], platform: given.Platform, session: given.Session, now: given.Now
+) -> Response[bytes]:
+    """The same as moving codes, for a phone to show to a tablet's camera."""
+    raw = await service.write_news(session, platform.keys, node_id, now)
+    return _to_carry(await asyncio.to_thread(lambda: codes.film(codes.parts(raw))), "image/gif", "news.gif")
+
+
+def _to_carry(content: bytes, media_type: str, name: str) -> Response[bytes]:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(content, media_type=media_type, headers=headers)
+
+
 @post("/api/v1/orders/{order_id:uuid}/allocate", status_code=200, roles=CHANGE)
 async def allocate(
     order_id: FromPath[UUID], data: JSONBody[Allocate], session: given.Session, now: given.Now
@@ -109,5 +133,5 @@ async def allocate(
 
 ROUTES = [
     add_site, sites, set_eid, add_animal, animals, add_executor, executors, remove_executor, new_code, nodes, revoke,
-    reinstate, allocate,
+    reinstate, news, news_codes, allocate,
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from cloud.executors.feed import page as feed_page
 from cloud.executors.feed import root as feed_root
 from cloud.executors.feed import tell as feed_tell
 from cloud.executors.intake import apply_animals, listed_tags, tell_animals
+from cloud.executors.news import write_news
 from cloud.executors.sacrifices import apply_sacrifices, sacrifice, sacrifice_sites, sacrifices_of, verify
 from cloud.executors.schemas import Animal, Node, Sacrifice, Site
 from cloud.executors.sites import (
@@ -79,4 +80,5 @@ __all__ = [
     "tell_animals",
     "trusted",
     "verify",
+    "write_news",
 ]

@@ -159,6 +159,12 @@ def overview(
     return page(request, "overview.html", who=executor, home=home, after=after, **facts)
 
 
+@get("/news", sync_to_thread=False)
+def news(request: AnyRequest, executor: Executor) -> Page:
+    """Where news are taken in that somebody brought."""
+    return page(request, "news.html", who=executor)
+
+
 def _season(site: Site, now: Now) -> dict[str, Any]:
     """What is told of the time in which sacrifices count."""
     eid = site.eid()
@@ -194,6 +200,9 @@ ENTRANCE = [
     ),
 ]
 """What is the same in every yard."""
+
+OUTSIDE = [Router("/", route_handlers=[news], exception_handlers={Exception: problem})]
+"""What is about the box itself, and not about what is done in a yard."""
 
 PAGES = [
     Router("/", route_handlers=[animals, animal, overview, *intake.PAGES], exception_handlers={Exception: problem}),

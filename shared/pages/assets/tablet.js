@@ -32,5 +32,6 @@ if ('signedOut' in page) caches?.delete('pages') // what the last one saw is not
 
 if (part('record')) import('./record.js').then(({ start }) => start(part('record'), home))
 if (part('photo')) import('./photo.js').then(({ start }) => start(part('photo')))
+if (part('news')) import('./news.js').then(({ start }) => start(part('news')))
 if (part('filter')) import('./filter.js').then(({ start }) => start(part('filter')))
 if (part('keypad')) import('./keypad.js').then(({ start }) => start(part('keypad')))
