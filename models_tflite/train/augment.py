@@ -18,6 +18,8 @@ VISIBLE = 0.3  # an object counts as long as so much of its box is left in view 
 HINTED = 0.08  # ... and is a region to ignore while there is so much
 SMALLEST = 5.0  # pixels; a narrower object is a region to ignore
 ANIMAL, KNIFE = CLASSES.index("animal"), CLASSES.index("knife")
+PICTURES = 0.08  # the share of drawn scenes in which a photograph hangs, where there is a free place
+PLACES = 10  # where one is looked for
 TELEPHONES = 0.3  # of the knives that are wiped away, the share in whose place a telephone lies
 
 
@@ -63,6 +65,29 @@ class Augmenter:
             for _ in range(rng.integers(1, 4)):
                 example = self._paste(example, rng)
         return example
+
+    def hang(self, scene: Example, rng: Generator) -> NDArray[np.uint8]:
+        """The scene's picture, now and then with a framed photograph where nothing is.
+
+        Whoever and whatever is on the photograph is not there. A teacher does not know that: ask it before.
+        """
+        if rng.random() >= PICTURES:
+            return scene.image
+        width, height = (int(side) for side in scene.width * rng.uniform(0.15, 0.5, 2))
+        taken = np.concatenate([scene.boxes, scene.ignored])
+        for x, y in rng.random((PLACES, 2)):
+            place = int(x * (scene.width - width)), int(y * (scene.height - height))
+            if _free(place, width, height, taken):
+                return _covered(scene.image, self._photograph(width, height, rng), *place)
+        return scene.image
+
+    def _photograph(self, width: int, height: int, rng: Generator) -> NDArray[np.uint8]:
+        """Any picture of the pool in a mount and a frame."""
+        border = max(round(min(width, height) * rng.uniform(0.05, 0.12)), 2)
+        content = _place(self._pick(rng), width - 2 * border, height - 2 * border, rng, 0.3).image
+        mount, wood = (np.clip(rng.uniform(0, 255) + rng.normal(0, 15, 3), 0, 255).tolist() for _ in range(2))
+        framed = cv2.copyMakeBorder(content, *[border] * 4, cv2.BORDER_CONSTANT, value=mount)
+        return cv2.rectangle(framed, (0, 0), (width - 1, height - 1), wood, max(border // 2, 1))
 
     def _pick(self, rng: Generator) -> Example:
         example = self._examples[rng.choice(len(self._examples), p=self._weights)]
@@ -211,6 +236,12 @@ def _lay_over(scene: Example, piece: Example, left: int, top: int) -> Example:
     kept = left_over >= VISIBLE
     below = replace(scene, image=image, boxes=scene.boxes[kept], targets=scene.targets[kept])
     return _in_view(_join(below, _shift(piece, left, top)))
+
+
+def _covered(image: NDArray[np.uint8], piece: NDArray[np.uint8], left: int, top: int) -> NDArray[np.uint8]:
+    result = image.copy()
+    result[top : top + piece.shape[0], left : left + piece.shape[1]] = piece
+    return result
 
 
 def _soft_mask(width: int, height: int) -> NDArray[np.float32]:

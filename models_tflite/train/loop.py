@@ -153,8 +153,9 @@ class Run:
         size = self.recipe.size - 32 * smaller
         examples = [self.augmenter.draw(size, rng, strength) for _ in range(BATCH)]
         answers = self.teacher.look(np.stack([one.image for one in examples]))
-        # The teacher sees each picture before dusk and dust fall on it.
-        return collate([replace(one, image=weather(one.image, rng, strength)) for one in examples], answers)
+        # The teacher sees each picture before somebody hangs a photograph in it, and dusk and dust fall on it.
+        seen = [weather(self.augmenter.hang(one, rng), rng, strength) for one in examples]
+        return collate([replace(one, image=image) for one, image in zip(examples, seen, strict=True)], answers)
 
     def _step(self, images: Tensor, labels: Labels) -> dict[str, float]:
         for group in self.optimiser.param_groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,18 @@ def test_a_telephone_may_lie_where_the_knife_was(monkeypatch: pytest.MonkeyPatch
         assert len(bare.boxes) == 0
         assert (np.abs(bare.image[44:48, 47:53].astype(int) - 90).min() > 5) == seen
         assert (bare.image[:20] == 90).all()
+
+
+def test_a_photograph_hangs_where_nothing_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augment, "PICTURES", 1.0)
+    rng = np.random.default_rng(1)
+    augmenter = augment.Augmenter([example((10, 10, 80, 80))], np.ones(1))
+    scene = replace(example((0, 0, 48, 96)), image=np.full((96, 96, 3), 200, np.uint8))
+    seen = [augmenter.hang(scene, rng) for _ in range(30)]
+    assert all((image[:, :48] == 200).all() for image in seen), "what is there is not hidden"
+    assert sum(bool((image[:, 48:] == 90).all(axis=2).any()) for image in seen) > 10, "the photograph can be seen"
+    assert (scene.image == 200).all()
+    assert (augmenter.hang(replace(scene, boxes=np.array([[0, 0, 96, 96]], np.float32)), rng) == 200).all()
 
 
 def test_letterboxing_keeps_the_shape() -> None:
