@@ -381,7 +381,8 @@ class CoreHub(Door):
         box = self._trusted(books, node)
         if message.sign_key not in books.heirs:
             hub.check_renewal(message, node, acked=len(box.ops), held=box.hash_at(message.seq))
-            books.heirs[message.sign_key] = heir = UUID(int=0xC << 96 | len(books.heirs) + 1)
+            self._drawn += 1  # not from the books: a hub that was put back gives nobody a name that another box has
+            books.heirs[message.sign_key] = heir = UUID(int=0xC << 96 | self._drawn)
             books.boxes[heir] = Box(box.site, VerifyKey(message.sign_key), SealKey(message.seal_key))
         heir = books.heirs[message.sign_key]
         return _message(Enrolled(heir, SITES[box.site].id, KEYS.sign.public.raw, KEYS.unseal.public.raw))
