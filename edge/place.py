@@ -1,4 +1,4 @@
-"""How far a video has come, told honestly: never further than the hub has signed for."""
+"""How far a video has come, told honestly: never further than the hub has signed for; and what it ended as."""
 
 from __future__ import annotations
 
@@ -18,3 +18,7 @@ PLACE = """
 
 VIDEOS = "video JOIN blob ON blob.id = video.blob_id LEFT JOIN film ON film.id = video.id"
 """Each video with its bytes, and with what the hub says of it (the record ``film`` of the site feed)."""
+
+OUTCOME = "iif(film.remedy IS NULL, coalesce(film.outcome, verdict.outcome), 'rejected')"
+"""Of a row of :data:`VIDEOS` with its verdict: the hub's word, where there is one, ends what the box's own check began.
+What a person there asks for is to be done, whatever the check was."""

@@ -13,7 +13,7 @@ from edge import eid, eligible
 from edge.auth import Executor
 from edge.db import Database, Tx, one
 from edge.node import its_site, its_zone
-from edge.place import PLACE, VIDEOS, Place
+from edge.place import OUTCOME, PLACE, VIDEOS, Place
 from shared.domain.eid import Timing, Window
 from shared.domain.order import CAPACITY
 from shared.domain.verdict import Claim, Outcome, Verdict, hint
@@ -73,6 +73,7 @@ class ReasonView(msgspec.Struct, frozen=True):
 class VideoView(msgspec.Struct, frozen=True):
     """A video that has arrived whole. ``outcome`` is None as long as it is being checked, ``place`` how far it is.
 
+    The hub's outcome stands above the box's own; ``remedy`` is what a person there asks to be done again.
     ``timing`` tells whether it was recorded when sacrifices count; None as long as nobody has said when that is.
     """
 
@@ -85,6 +86,7 @@ class VideoView(msgspec.Struct, frozen=True):
     reasons: list[ReasonView]
     place: Place
     timing: Timing | None = None
+    remedy: str = ""
 
 
 class SacrificeView(msgspec.Struct, frozen=True):
@@ -107,8 +109,8 @@ class Names(msgspec.Struct, frozen=True):
 
 
 _BEST = f"""
-    SELECT video.sacrifice_id, verdict.outcome, {PLACE} AS place, row_number() OVER (
-        PARTITION BY video.sacrifice_id ORDER BY verdict.outcome = 'authentic' DESC, video.rowid DESC) AS nth
+    SELECT video.sacrifice_id, {OUTCOME} AS outcome, {PLACE} AS place, row_number() OVER (
+        PARTITION BY video.sacrifice_id ORDER BY {OUTCOME} = 'authentic' DESC, video.rowid DESC) AS nth
     FROM {VIDEOS} JOIN verdict ON verdict.video_id = video.id"""  # noqa: S608 - constants
 """The videos that were judged; the best one of each sacrifice is the first."""
 
@@ -175,10 +177,10 @@ class Site:
             if row is None:
                 raise QurbaniError("not_found", "no such sacrifice")
             videos = tx.query(
-                f"""SELECT video.*, {PLACE} AS place, verdict.body,
+                f"""SELECT video.*, {PLACE} AS place, verdict.body, {OUTCOME} AS outcome, film.remedy,
                         (SELECT min(uncertain_ms) FROM manifest WHERE video_id = video.id) AS uncertain_ms
                     FROM {VIDEOS} LEFT JOIN verdict ON verdict.video_id = video.id
-                    WHERE video.sacrifice_id = ? ORDER BY video.rowid""",  # noqa: S608 - two constants
+                    WHERE video.sacrifice_id = ? ORDER BY video.rowid""",  # noqa: S608 - constants
                 [str(id)],
             )
             when = eid.its_window(tx)
@@ -240,15 +242,16 @@ def _animal(row: dict[str, Any], site: dict[str, Any], shares: list[ShareView]) 
 
 def _video(row: dict[str, Any], when: Window | None, language: str) -> VideoView:
     verdict = msgspec.json.decode(row["body"], type=Verdict) if row["body"] else None
-    reasons = verdict.reasons if verdict else ()
+    reasons = verdict.reasons if verdict and row["outcome"] == verdict.outcome else ()
     return VideoView(
         id=UUID(row["id"]),
         sha256=row["sha256"],
         size=row["size"],
         media_type=row["media_type"],
         captured=json.loads(row["captured"]),
-        outcome=verdict.outcome if verdict else None,
+        outcome=row["outcome"],
         reasons=[ReasonView(reason.code, hint(reason, language), reason.about, reason.instead) for reason in reasons],
         place=row["place"],
         timing=eid.timing(when, row),
+        remedy=row["remedy"] or "",
     )

@@ -44,6 +44,16 @@ class VideoProcessed(msgspec.Struct, frozen=True):
     earlier: tuple[UUID, ...] = ()
 
 
+class VideoReviewed(msgspec.Struct, frozen=True):
+    """People have decided about a video that the checks left open: ``approved``, ``rejected``, or ``remedy``: the site
+    is to do again what ``note`` says."""
+
+    video_id: UUID
+    sacrifice_id: UUID
+    decision: str
+    note: str = ""
+
+
 class NotificationWanted(msgspec.Struct, frozen=True):
     """Someone must be told. ``template`` names the message; ``facts`` fills it in; no personal data here."""
 
@@ -58,6 +68,7 @@ TOPICS: dict[str, type[msgspec.Struct]] = {
     "video.initial-upload": VideoArrived,
     "video.uploaded-preprocessed": VideoPreprocessed,
     "video.processed-final": VideoProcessed,
+    "video.reviewed": VideoReviewed,
     "notification.send": NotificationWanted,
 }
 """Every topic and the schema of its data; both ends check it."""

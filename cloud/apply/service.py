@@ -20,7 +20,6 @@ from cloud.executors import service as executors
 from cloud.platform import audit
 from cloud.platform.access import NODE
 from cloud.platform.core import Platform
-from cloud.processing import manifests
 from cloud.processing import service as processing
 from cloud.uploads import service as uploads
 from shared.clock import from_ms, to_ms
@@ -47,7 +46,7 @@ APPLY: dict[str, Apply] = {
     "video": uploads.apply_videos,
     "verdict": processing.apply_verdicts,
     "copy": uploads.apply_copies,
-    "manifest": manifests.apply_manifests,
+    "manifest": processing.apply_manifests,
     "photo": uploads.apply_photos,
 }
 """Which service takes in the records that boxes write, in the order in which they speak of each other.

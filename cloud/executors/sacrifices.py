@@ -92,6 +92,12 @@ async def sacrifice_sites(session: AsyncSession, sacrifice_ids: Collection[UUID]
     return {row.id: row.site_id for row in await session.execute(query)}
 
 
+async def verified(session: AsyncSession, sacrifice_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these sacrifices of which a proof was found good."""
+    row = models.Sacrifice
+    return set(await session.scalars(select(row.id).where(row.id.in_(sacrifice_ids), row.verified.is_not(None))))
+
+
 async def sacrifices_of(session: AsyncSession, order_id: UUID) -> list[schemas.Sacrifice]:
     """The sacrifices of the animals on which an order has shares."""
     ids = [animal.id for animal in await animals_of(session, order_id)]

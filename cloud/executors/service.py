@@ -23,7 +23,14 @@ from cloud.executors.feed import root as feed_root
 from cloud.executors.feed import tell as feed_tell
 from cloud.executors.intake import apply_animals, listed_tags, tell_animals
 from cloud.executors.news import write_news
-from cloud.executors.sacrifices import apply_sacrifices, sacrifice, sacrifice_sites, sacrifices_of, verify
+from cloud.executors.sacrifices import (
+    apply_sacrifices,
+    sacrifice,
+    sacrifice_sites,
+    sacrifices_of,
+    verified,
+    verify,
+)
 from cloud.executors.schemas import Animal, Node, Sacrifice, Site
 from cloud.executors.sites import (
     add_animal,
@@ -79,6 +86,7 @@ __all__ = [
     "sites",
     "tell_animals",
     "trusted",
+    "verified",
     "verify",
     "write_news",
 ]

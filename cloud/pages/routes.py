@@ -12,9 +12,10 @@ from litestar.response import Redirect
 
 from cloud.auth import service as auth
 from cloud.pages import service
-from cloud.pages.schemas import SignIn
+from cloud.pages.schemas import SignIn, Vote
 from cloud.platform import audit, given
-from cloud.platform.access import ANYONE
+from cloud.platform.access import ANYONE, ROLES
+from cloud.processing import service as processing
 from shared.errors import QurbaniError
 from shared.pages import assets
 from shared.pages.look import Look
@@ -26,6 +27,7 @@ Page = Response[str]
 To = Annotated[str, QueryParameter(name="to")]
 
 MAX_FORM_BYTES = 16 << 10
+HOMES = {"donor": "/orders", "admin": "/review", "auditor": "/review"}
 
 _look = Look(Path(__file__).parent / "templates")
 
@@ -37,7 +39,7 @@ async def front(request: AnyRequest) -> Page:
 
 
 @get("/sign-in", roles=(ANYONE,))
-async def sign_in_form(request: AnyRequest, to: To = "/orders") -> Page:
+async def sign_in_form(request: AnyRequest, to: To = "/home") -> Page:
     """The form; ``to`` is the page that was asked for."""
     return _page(request, "sign_in.html", to=_here(to), email="", refused="")
 
@@ -76,6 +78,12 @@ async def speak(language: FromPath[str], platform: given.Platform, to: To = "/")
     return Redirect(_here(to), status_code=303, cookies=[chosen])
 
 
+@get("/home", roles=ROLES)
+async def home(who: given.Who) -> Redirect:
+    """Where whoever has signed in has something to do."""
+    return Redirect(HOMES.get(who.role, "/"), status_code=303)
+
+
 @get("/orders", roles=("donor",))
 async def orders(request: AnyRequest, session: given.Session, who: given.Who) -> Page:
     """A donor's own orders."""
@@ -86,6 +94,54 @@ async def orders(request: AnyRequest, session: given.Session, who: given.Who) ->
 async def order(order_id: FromPath[UUID], request: AnyRequest, session: given.Session, who: given.Who) -> Page:
     """One order: how far it is, and its video."""
     return _page(request, "order.html", order=await service.order(session, order_id, who.id))
+
+
+@get("/review", roles=("admin", "auditor"))
+async def review_queue(request: AnyRequest, session: given.Session, who: given.Who, now: given.Now) -> Page:
+    """The videos that wait for a person."""
+    return _page(request, "review_queue.html", queue=await service.queue(session, who.id, now), now=now)
+
+
+@get("/review/next", roles=("admin",))
+async def review_next(session: given.Session, who: given.Who, now: given.Now) -> Redirect:
+    """The most urgent one that nobody else has open, or the queue where there is none."""
+    video_id = await processing.take_next(session, who.id, now)
+    return Redirect(f"/review/{video_id}" if video_id else "/review", status_code=303)
+
+
+@get("/review/{video_id:uuid}", roles=("admin", "auditor"))
+async def review(
+    video_id: FromPath[UUID], request: AnyRequest, session: given.Session, who: given.Who, now: given.Now
+) -> Page:
+    """A video and the evidence for it; whoever may decide has it to themselves for a while."""
+    is_mine = who.role == "admin" and await processing.take(session, video_id, who.id, now)
+    return await _review(request, session, who, video_id, is_mine=is_mine)
+
+
+@post("/review/{video_id:uuid}", roles=("admin",), request_max_body_size=MAX_FORM_BYTES)
+async def decide(
+    video_id: FromPath[UUID], data: URLEncodedBody[Vote], request: AnyRequest, session: given.Session,
+    who: given.Who, now: given.Now,
+) -> Response[Any]:
+    """Say what it shows, and go on to the next."""
+    try:
+        new = processing.NewVote(data.vote, data.note[:500])
+        await processing.vote(session, video_id, who.id, new, now)
+    except QurbaniError as error:
+        if error.code not in ("bad_input", "conflict"):
+            raise
+        status = error.kind.status
+        return await _review(request, session, who, video_id, is_mine=True, refused=error.code, status=status)
+    return Redirect("/review/next", status_code=303)
+
+
+async def _review(
+    request: AnyRequest, session: given.Session, who: given.Who, video_id: UUID, *, is_mine: bool, refused: str = "",
+    status: int = 200,
+) -> Page:
+    facts = {"is_mine": is_mine, "refused": refused}
+    found = await service.reviewed(session, video_id, who.id, language_of(request, who.language))
+    return _page(request, "review.html", status, film=found, **facts)
 
 
 def problem(request: AnyRequest, error: Exception) -> Response[Any]:
@@ -105,13 +161,16 @@ def _page(request: AnyRequest, template: str, status_code: int = 200, **facts: A
 
 
 def _here(to: str) -> str:
-    return here(to, "/orders")
+    return here(to, "/home")
 
 
 ROUTES = [
     Router(
         "/",
-        route_handlers=[front, sign_in_form, sign_in, sign_out, speak, orders, order],
+        route_handlers=[
+            front, home, sign_in_form, sign_in, sign_out, speak, orders, order,
+            review_queue, review_next, review, decide,
+        ],
         exception_handlers={Exception: problem},
         include_in_schema=False,
     ),

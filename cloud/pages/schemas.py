@@ -8,7 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from cloud.processing.service import HeardName
+from cloud.processing import service as processing
+from cloud.processing.service import Case, HeardName, Waiting
 from cloud.uploads.service import Ahead
 
 
@@ -23,7 +24,7 @@ class SignIn(msgspec.Struct, frozen=True):
 class Film(msgspec.Struct, frozen=True):
     """A video that may be shown, its size in pixels, and which of the order's names are heard in it.
 
-    ``seen`` is when the donor first opened it.
+    ``seen`` is when the donor first opened it, ``by_hand`` whether people found it good where no check could.
     """
 
     id: UUID
@@ -31,6 +32,7 @@ class Film(msgspec.Struct, frozen=True):
     height: int | None
     heard: list[HeardName]
     seen: datetime | None
+    by_hand: bool = False
 
 
 class Animal(msgspec.Struct, frozen=True):
@@ -69,3 +71,31 @@ class Order(msgspec.Struct, frozen=True):
     @property
     def films(self) -> list[Film]:
         return [animal.film for animal in self.animals if animal.film]
+
+
+class Vote(msgspec.Struct, frozen=True):
+    """The form of a reviewer."""
+
+    vote: Literal["approve", "reject", "remedy"]
+    note: str = ""
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """A video that waits for a person, with the name of its site and the site's zone."""
+
+    waiting: Waiting
+    site: str
+    zone: tzinfo
+
+
+class Reviewed(msgspec.Struct, frozen=True):
+    """A video under review as its page shows it: ``votes`` of others, ``hints`` of what its check objected to."""
+
+    case: Case
+    site: str
+    zone: tzinfo
+    tag: str
+    species: str
+    hints: list[str]
+    votes: list[processing.Vote]
+    mine: processing.Vote | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
 from cloud.executors import service as executors
-from cloud.pages.schemas import Animal, Film, Order, Step
+from cloud.pages.schemas import Animal, Film, Order, Queued, Reviewed, Step
 from cloud.processing import service as processing
 from cloud.uploads import service as uploads
 from shared.domain.order import ORDER
+from shared.domain.verdict import hint
 
 ROAD = ("placed", "paid", "allocated", "sacrificed", "verified", "out_for_delivery", "delivered")
 """The states of an order that goes well, in their order."""
@@ -67,4 +68,26 @@ async def _animal(session: AsyncSession, found: donors.Order, animal: executors.
 async def _film(session: AsyncSession, video_id: UUID, donor_id: UUID, names: list[str]) -> Film:
     copy = await uploads.watchable(session, video_id, "compressed", donor_id)
     seen = await uploads.seen_by(session, video_id, donor_id)
-    return Film(video_id, copy.width, copy.height, await processing.heard(session, video_id, names), seen)
+    by_hand = await processing.was_approved(session, video_id)
+    return Film(video_id, copy.width, copy.height, await processing.heard(session, video_id, names), seen, by_hand)
+
+
+async def queue(session: AsyncSession, reader: UUID, now: datetime) -> list[Queued]:
+    """The videos that wait for a person, the most urgent first."""
+    sites = {site.id: site for site in await executors.sites(session)}
+    rows = await processing.waiting(session, reader, now)
+    return [Queued(row, sites[row.site_id].name, ZoneInfo(sites[row.site_id].timezone)) for row in rows]
+
+
+async def reviewed(session: AsyncSession, video_id: UUID, reader: UUID, language: str) -> Reviewed:
+    """A video under review. Raises ``not_found``."""
+    case = await processing.case(session, video_id)
+    site = await executors.site(session, case.site_id)
+    sacrifice = await executors.sacrifice(session, case.sacrifice_id)
+    animal = await executors.animal(session, sacrifice.animal_id)
+    mine = next((vote for vote in case.votes if vote.user_id == reader), None)
+    return Reviewed(
+        case, site.name, ZoneInfo(site.timezone), animal.tag, animal.species,
+        [hint(reason, language) for reason in case.reasons],
+        [vote for vote in case.votes if vote.user_id != reader], mine,
+    )  # fmt: skip

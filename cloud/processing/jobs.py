@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from cloud.platform.jobs import Context, Job
-from cloud.processing import repeats, service
+from cloud.processing import checks, repeats
 from cloud.storage.service import Store, open_store
 from cloud.uploads import service as uploads
 from shared.crypto import UnsealKey
@@ -30,14 +30,14 @@ async def look_back(context: Context, payload: dict[str, Any]) -> None:
         if error.kind.status >= 500:
             raise  # our fault, not the video's: try again
         async with context.finish() as session:
-            await service.compared(session, video_id, None, platform.clock.now())
+            await checks.compared(session, video_id, None, platform.clock.now())
         return
     async with platform.database.begin() as session:
         number = await repeats.keep(session, video_id, print_)
     async with platform.database.begin() as session:
         found = await repeats.earlier(session, video_id, number, print_)
     async with context.finish() as session:
-        await service.compared(session, video_id, found, platform.clock.now())
+        await checks.compared(session, video_id, found, platform.clock.now())
 
 
 def _printed(store: Store, key: UnsealKey, blob_id: str) -> Fingerprint:
@@ -51,4 +51,4 @@ def _printed(store: Store, key: UnsealKey, blob_id: str) -> Fingerprint:
     return fingerprint(events)
 
 
-JOBS = [Job(service.QUEUE, look_back)]
+JOBS = [Job(checks.QUEUE, look_back)]

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Integer, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Integer, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.platform import database
@@ -81,6 +81,49 @@ class Repeat(Base):
     sound: Mapped[float | None]
     mirrored: Mapped[bool]
     speed: Mapped[float]
+    wanting: Mapped[bool] = mapped_column(server_default="false")
+    """The earlier one was not authentic when this one came, and so proved no other sacrifice."""
+
+
+class Review(Base):
+    """A video that people look at: ``flagged`` as its check could not decide, or ``blind``, to see how good checks are.
+
+    It is ``taken`` by whoever has it open, until another may have it.
+    """
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        CheckConstraint("kind IN ('flagged', 'blind')", name="kind"),
+        CheckConstraint("decision IN ('approved', 'rejected', 'remedy')", name="decision"),
+        Index("ix_reviews_open", "deadline", "opened", postgresql_where="decided IS NULL"),
+    )
+
+    video_id: Mapped[UUID] = mapped_column(primary_key=True)
+    sacrifice_id: Mapped[UUID]
+    site_id: Mapped[UUID]
+    kind: Mapped[str] = mapped_column(Text)
+    automatic: Mapped[str] = mapped_column(Text)
+    """What the check ended with."""
+    opened: Mapped[datetime]
+    deadline: Mapped[datetime | None]
+    """When Eid ends at the site: until then another animal can be sacrificed."""
+    taken_by: Mapped[UUID | None]
+    taken_until: Mapped[datetime | None]
+    decided: Mapped[datetime | None]
+    decision: Mapped[str | None] = mapped_column(Text)
+
+
+class Vote(Base):
+    """What one person says of a video under review."""
+
+    __tablename__ = "votes"
+    __table_args__ = (CheckConstraint("vote IN ('approve', 'reject', 'remedy')", name="vote"),)
+
+    video_id: Mapped[UUID] = mapped_column(ForeignKey(Review.video_id), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    vote: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
 
 
 class Manifest(Base):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, any_, func, literal, select
+from sqlalchemy import ARRAY, Integer, any_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -39,8 +39,7 @@ async def keep(session: AsyncSession, video_id: UUID, print_: Fingerprint) -> in
 async def earlier(session: AsyncSession, video_id: UUID, number: int, print_: Fingerprint) -> list[Repeat]:
     """The videos of other sacrifices that arrived before ``number`` and show the same act, the most alike first.
 
-    The same file is the same act, however short; else picture or sound have to be alike. One that was found wanting
-    proves no other sacrifice: it may well be this one, recorded under another animal by mistake.
+    The same file is the same act, however short; else picture or sound have to be alike.
     """
     video = await uploads.video(session, video_id)
     found = {UUID(match.video): _repeat(match) for match in await _matches(session, number, print_)}
@@ -48,8 +47,19 @@ async def earlier(session: AsyncSession, video_id: UUID, number: int, print_: Fi
     before = select(models.Print.video_id).where(models.Print.video_id.in_(copies), models.Print.number < number)
     found |= {id: Repeat(id, 0.0, 0.0, False, 1.0) for id in await session.scalars(before)}
     others = {each.id for each in await uploads.videos_of(session, found) if each.sacrifice_id != video.sacrifice_id}
-    proofs = others - await _wanting(session, others)
-    return [repeat for id, repeat in found.items() if id in proofs]
+    return [repeat for id, repeat in found.items() if id in others]
+
+
+async def proofs_of_others(session: AsyncSession, video_id: UUID) -> list[UUID]:
+    """The videos, earlier and later, that show the act of this one and prove another sacrifice, or may yet do.
+
+    One that was found wanting stood in nobody's way: when a person takes it for a proof, others may be there.
+    """
+    repeat = models.Repeat
+    is_in_it = or_(repeat.video_id == video_id, repeat.earlier_id == video_id)
+    pairs = await session.execute(select(repeat.video_id, repeat.earlier_id).where(is_in_it))
+    others = {id for pair in pairs for id in pair} - {video_id}
+    return sorted(others - await _wanting(session, others))
 
 
 async def _wanting(session: AsyncSession, video_ids: Collection[UUID]) -> set[UUID]:
@@ -64,17 +74,23 @@ async def _wanting(session: AsyncSession, video_ids: Collection[UUID]) -> set[UU
 
 
 async def of(session: AsyncSession, video_id: UUID) -> list[Repeat]:
-    """What was found for a video."""
-    rows = await session.scalars(select(models.Repeat).where(models.Repeat.video_id == video_id))
+    """The proofs of other sacrifices that were found for a video."""
+    mine = models.Repeat.video_id == video_id, ~models.Repeat.wanting
+    rows = await session.scalars(select(models.Repeat).where(*mine))
     return [Repeat(row.earlier_id, row.picture, row.sound, row.mirrored, row.speed) for row in rows]
 
 
 async def note(session: AsyncSession, video_id: UUID, found: Collection[Repeat]) -> None:
-    """Keep what was found for a video."""
+    """Keep what was found for a video.
+
+    One that was found wanting proves no other sacrifice: it may well be this one, recorded under another animal by
+    mistake. It is kept as that, for when a person thinks better of it.
+    """
+    wanting = await _wanting(session, {each.video_id for each in found})
     for each in found:
         values: dict[str, Any] = {
             "video_id": video_id, "earlier_id": each.video_id, "picture": each.picture, "sound": each.sound,
-            "mirrored": each.mirrored, "speed": each.speed,
+            "mirrored": each.mirrored, "speed": each.speed, "wanting": each.video_id in wanting,
         }  # fmt: skip
         await session.execute(insert(models.Repeat).values(values).on_conflict_do_nothing())
 

@@ -1,16 +1,16 @@
-"""Proof for those who do not want to take our word for it."""
+"""Proof for those who do not want to take our word for it, and the work of those who look at videos."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from litestar import Response, get
-from litestar.params import FromPath
+from litestar import Response, get, put
+from litestar.params import FromPath, JSONBody
 
 from cloud.platform import given
 from cloud.platform.access import ANYONE
-from cloud.processing import manifests, service
-from cloud.processing.schemas import Check
+from cloud.processing import checks, manifests, reviews
+from cloud.processing.schemas import Case, Check, Figures, NewVote, Waiting
 from shared.evidence.manifest import Signer
 
 
@@ -34,7 +34,33 @@ async def manifest(
 @get("/api/v1/videos/{video_id:uuid}/check", roles=("admin", "auditor"))
 async def check(video_id: FromPath[UUID], session: given.Session) -> Check:
     """How the check of a video stands, and which earlier videos show the same act."""
-    return await service.check_of(session, video_id)
+    return await checks.check_of(session, video_id)
 
 
-ROUTES = [signers, manifest, check]
+@get("/api/v1/reviews", roles=("admin", "auditor"))
+async def waiting(session: given.Session, who: given.Who, now: given.Now) -> list[Waiting]:
+    """The videos that wait for a person, the most urgent first."""
+    return await reviews.waiting(session, who.id, now)
+
+
+@get("/api/v1/reviews/figures", roles=("admin", "auditor"))
+async def figures(session: given.Session) -> Figures:
+    """How many wait and for how long, and how often people agree with the checks."""
+    return await reviews.figures(session)
+
+
+@get("/api/v1/reviews/{video_id:uuid}", roles=("admin", "auditor"))
+async def review(video_id: FromPath[UUID], session: given.Session) -> Case:
+    """A video under review, with the evidence for it."""
+    return await reviews.of(session, video_id)
+
+
+@put("/api/v1/reviews/{video_id:uuid}/vote", roles=("admin",))
+async def vote(
+    video_id: FromPath[UUID], data: JSONBody[NewVote], session: given.Session, who: given.Who, now: given.Now
+) -> Case:
+    """Say what a video shows. Two people must reject it; one can approve it, or ask the site for a remedy."""
+    return await reviews.vote(session, video_id, who.id, data, now)
+
+
+ROUTES = [signers, manifest, check, waiting, figures, review, vote]

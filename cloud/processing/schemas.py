@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 
-from shared.domain.verdict import Outcome, Verdict
+from shared.domain.verdict import Frame, Outcome, Reason, ShareMatch, Verdict, Word
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -44,3 +45,70 @@ class HeardName(msgspec.Struct, frozen=True):
 
     name: str
     seconds: float
+
+
+Say = Literal["approve", "reject", "remedy"]
+Decision = Literal["approved", "rejected", "remedy"]
+Kind = Literal["flagged", "blind"]
+
+
+class NewVote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a person says of a video: that it shows the sacrifice and has the names, that it does not, or that the site
+    is to do again what ``note`` says. The note of a remedy goes to the site: it names nobody."""
+
+    vote: Say
+    note: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+class Vote(msgspec.Struct, frozen=True):
+    user_id: UUID
+    vote: Say
+    note: str
+    at: datetime
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A video that waits for a person. ``deadline`` is the end of Eid at its site; ``votes`` so far."""
+
+    video_id: UUID
+    site_id: UUID
+    kind: Kind
+    opened: datetime
+    deadline: datetime | None
+    votes: int
+    taken: bool
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """Of the reviews: how many wait, since when the oldest does, and how many checks were seen again ``blind`` by
+    people, who ``agreed`` with so many of them."""
+
+    waiting: int
+    oldest: datetime | None
+    blind: int
+    agreed: int
+
+
+class Case(msgspec.Struct, frozen=True):
+    """A video under review, and the evidence for it; of a blind one only what is claimed.
+
+    ``needed`` says how many people each decision takes. ``doubts`` are those of :mod:`cloud.processing.completion`,
+    ``earlier`` the videos of other sacrifices that show the act.
+    """
+
+    video_id: UUID
+    sacrifice_id: UUID
+    site_id: UUID
+    kind: Kind
+    opened: datetime
+    deadline: datetime | None
+    claimed: list[str]
+    needed: dict[Say, int]
+    votes: list[Vote]
+    decision: Decision | None = None
+    reasons: tuple[Reason, ...] = ()
+    doubts: tuple[str, ...] = ()
+    shares: tuple[ShareMatch, ...] = ()
+    frames: tuple[Frame, ...] = ()
+    words: tuple[Word, ...] = ()
+    earlier: tuple[UUID, ...] = ()

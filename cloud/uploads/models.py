@@ -52,6 +52,8 @@ class Video(Base):
     """What its check ended with; only ``authentic`` is shown to donors."""
     said: Mapped[str | None] = mapped_column(Text)
     """What the box's own check ended with. As long as there is no ``outcome``, it decides who sees what went ahead."""
+    remedy: Mapped[str | None] = mapped_column(Text)
+    """What a person here asks the site to do again."""
     created: Mapped[datetime]
     changed: Mapped[datetime]
 

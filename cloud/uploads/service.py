@@ -18,7 +18,7 @@ from cloud.uploads import models, schemas
 from shared.clock import to_ms
 from shared.domain.sacrifice import VIDEO
 from shared.errors import QurbaniError
-from shared.events import NotificationWanted, VideoArrived, VideoPreprocessed, VideoProcessed
+from shared.events import NotificationWanted, VideoArrived, VideoPreprocessed, VideoProcessed, VideoReviewed
 from shared.ids import NewId
 
 Ahead = schemas.Ahead
@@ -232,9 +232,25 @@ async def processed(session: AsyncSession, result: VideoProcessed, now: datetime
     """The check of a video has ended. An authentic one verifies its sacrifice, and whoever waited for that is told."""
     row = await _locked(session, result.video_id)
     _move(row, "processed", now)
-    row.outcome = result.outcome
-    if result.outcome == "authentic":
-        for order in await executors.verify(session, result.sacrifice_id, now):
+    await _conclude(session, row, result.outcome, now, new_id)
+
+
+async def reviewed(session: AsyncSession, result: VideoReviewed, now: datetime, new_id: NewId) -> None:
+    """People have decided. Raises ``unavailable`` as long as it has not been heard that the check has ended."""
+    row = await _locked(session, result.video_id)
+    if row.state != "processed":
+        raise QurbaniError("unavailable", "the end of the check comes first")
+    row.remedy, row.changed = result.note or None, now
+    outcome = {"approved": "authentic", "rejected": "rejected"}.get(result.decision, row.outcome)
+    await _conclude(session, row, outcome, now, new_id)
+
+
+async def _conclude(
+    session: AsyncSession, row: models.Video, outcome: str | None, now: datetime, new_id: NewId
+) -> None:
+    row.outcome = outcome
+    if outcome == "authentic":
+        for order in await executors.verify(session, row.sacrifice_id, now):
             wanted = NotificationWanted(new_id(), order.donor_id, order.id, "order_verified", {})
             await outbox.publish(session, "notification.send", wanted, subject=order.donor_id, now=now)
     await _tell(session, row)  # at last, as it holds up whatever else the site is told
@@ -276,7 +292,8 @@ async def seen_by(session: AsyncSession, video_id: UUID, donor_id: UUID) -> date
 async def _tell(session: AsyncSession, row: models.Video) -> None:
     """Tell the site what has become of its video, and nothing of who watched it."""
     seen = await _seen(session, row.id)
-    fields = {"outcome": row.outcome, **({"seen_ms": to_ms(seen)} if seen else {})}
+    fields = {"outcome": row.outcome} | ({"remedy": row.remedy} if row.remedy else {})
+    fields |= {"seen_ms": to_ms(seen)} if seen else {}
     await executors.feed_tell(session, row.site_id, [("film", row.id, fields)])
 
 

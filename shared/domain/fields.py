@@ -104,7 +104,8 @@ FIELDS: dict[str, dict[str, Policy]] = {
     },
     "executor": {"name": "cloud_only", "pin_hash": "cloud_only", "language": "cloud_only"},
     "film": {  # what became of a video, under its id
-        "outcome": "cloud_only",  # of the hub's own check; absent as long as it has not ended
+        "outcome": "cloud_only",  # of the hub's own check, or of the people who decided after it
+        "remedy": "cloud_only",  # what a person at the hub asks the site to do again
         "seen_ms": "cloud_only",  # when a donor whose share is in it first opened it; nobody says which
     },
     "receipt": {  # see sync.receipts

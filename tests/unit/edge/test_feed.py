@@ -77,6 +77,24 @@ def test_a_video_is_said_to_be_no_further_than_the_hub_has_signed_for(
     assert place() == "in_cloud"
 
 
+def test_the_hubs_word_stands_above_the_boxs_own(db: Database, capture: Capture, outbox: Outbox) -> None:
+    site, video = Site(db), UUID(db.rows("SELECT id FROM video")[0]["id"])
+
+    def said() -> tuple[str | None, str, str | None]:
+        (kept,) = site.sacrifice(UUID(db.rows("SELECT id FROM sacrifice")[0]["id"]), "").videos
+        return kept.outcome, kept.remedy, site.animals()[0].outcome
+
+    assert said() == (None, "", None)
+    db.write(lambda tx: tx.execute("INSERT INTO verdict (id, video_id, outcome, body) VALUES ('v', ?, 'authentic', ?)",
+                                   [str(video), '{"outcome": "authentic", "code": "1"}']))
+    assert said() == ("authentic", "", "authentic")
+    for outcome in ("review", "rejected"):
+        capture.apply_feed([Change(9, "film", video, {"outcome": outcome})], 9)
+        assert said() == (outcome, "", outcome)
+    capture.apply_feed([Change(10, "film", video, {"outcome": "review", "remedy": "Show the knife."})], 10)
+    assert said() == ("rejected", "Show the knife.", "rejected")
+
+
 @pytest.mark.parametrize("forged", [
     {"key": SigningKey(b"x" * 32)}, {"size": 301}, {"durable_ms": 1}, {"signature": ""}, {"signature": None},
     {"blob_id": "cd" * 32}, {"blob_id": "x"},

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from cloud import main
-from cloud.alembic.migrations import migrate
 from demo.answers import wait_for
-from demo.servers import Room
-from tests.browser.chromium import PROGRAM, Tab, tab
-from tests.cloud_hub import CloudHub, hub_settings, running
+from tests.browser.chromium import PROGRAM, Tab
+from tests.cloud_hub import CloudHub
 from tests.filmed import Filmed, clip
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
@@ -32,14 +26,6 @@ PLAY = """(async () => {
 
 
 @pytest.fixture
-def hub(room: Room, tmp_path: Path) -> Iterator[CloudHub]:
-    settings = hub_settings(room, tmp_path / "hub")
-    asyncio.run(migrate(settings))
-    with running(settings, main.relay, main.consume, main.work) as hub:
-        yield hub
-
-
-@pytest.fixture
 def film(hub: CloudHub) -> Filmed:
     """A verified sacrifice of a cow, two names in two scripts."""
     names = ("Ahmed Benali", "خديجة المنصوري")
@@ -52,10 +38,9 @@ def film(hub: CloudHub) -> Filmed:
 
 
 @pytest.fixture
-def phone(tmp_path: Path) -> Iterator[Tab]:
-    with tab(tmp_path / "profile") as phone:
-        phone.size(*PHONE)
-        yield phone
+def phone(browser: Tab) -> Tab:
+    browser.size(*PHONE)
+    return browser
 
 
 def at(page: Tab, path: str) -> bool:

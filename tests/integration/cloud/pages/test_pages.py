@@ -79,9 +79,9 @@ def test_a_stranger_signs_in_and_comes_back_to_the_page_asked_for(busy_hub: Clou
 @pytest.mark.parametrize("elsewhere", ["//evil.example", "https://evil.example", "/\\evil.example", "evil"])
 def test_nobody_is_sent_elsewhere(busy_hub: CloudHub, film: Filmed, donor: httpx.Client, elsewhere: str) -> None:
     answer = donor.get("/language/fr", params={"to": elsewhere}, follow_redirects=False)
-    assert answer.headers["location"] == "/orders"
+    assert answer.headers["location"] == "/home"
     donor.cookies.delete("language")
-    assert 'name="to" value="/orders"' in browser(busy_hub).get("/sign-in", params={"to": elsewhere}).text
+    assert 'name="to" value="/home"' in browser(busy_hub).get("/sign-in", params={"to": elsewhere}).text
 
 
 def test_a_wrong_password_is_refused_in_words(busy_hub: CloudHub, film: Filmed) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import service as executors
-from cloud.processing import service as processing
+from cloud.processing import checks
 from cloud.uploads import service as uploads
 from shared.ids import new_id
 from tests.cloud_hub import CloudHub
@@ -62,9 +62,9 @@ def test_verdict_and_comparison(hub: CloudHub, film: Filmed, run: int) -> None:
     node, site = film.box.node, film.box.site
     together(
         hub,
-        lambda session: processing.apply_verdicts(session, {new_id(): fields}, node=node, site=site, now=now),
-        lambda session: processing.compared(session, film.video, (), now),
-        lambda session: processing.compared(session, film.video, (), now),
+        lambda session: checks.apply_verdicts(session, {new_id(): fields}, node=node, site=site, now=now),
+        lambda session: checks.compared(session, film.video, (), now),
+        lambda session: checks.compared(session, film.video, (), now),
     )
     assert film.events("video.processed-final") == 1
 
