@@ -19,6 +19,7 @@ from edge import address, main
 from edge import doctor as checks
 from edge.disk import Disk
 from edge.place import PLACES
+from edge.recorder.view import CameraView
 from edge.settings import Settings
 from edge.status import Status, read
 from edge.supervisor import is_locked
@@ -304,6 +305,7 @@ def _screen(now: Status, is_running: bool, where: address.Address | None) -> Tab
         "unsent videos": f"{sync.unsent_videos}, {_size(sync.unsent_video_bytes)}",
         "disk": f"{_size(now.disk.free_bytes)} free, of which {_size(now.disk.reserve_bytes)} are not for videos: "
                 f"{now.disk.captures_left} captures left (sent and gone from here: {now.disk.pruned_videos})",
+        **({"cameras": "\n".join(map(_camera, now.cameras))} if now.cameras else {}),
         "replica": _replica(now),
         "clock": _clock(now),
         "Eid": _eid(now),
@@ -323,6 +325,16 @@ def _clock(now: Status) -> str:
     off = now.clock.uncertain_s
     known = "not compared with the hub since the box started" if off is None else f"right to {_age(off)}"
     return f"{now.clock.now:%Y-%m-%d %H:%M:%S} UTC, {known}"
+
+
+def _camera(camera: CameraView) -> str:
+    """``gate: recording, 30 s in the ring``, or why not."""
+    if camera.phase != "ready":
+        since = f" since {_age(camera.for_s)}" if camera.for_s else ""
+        return f"{camera.name}: {camera.phase}{since}" + (f": {camera.trouble}" if camera.trouble else "")
+    doing = "recording" if camera.recording else "ready"
+    sound = "with sound" if camera.has_sound else "WITHOUT SOUND"
+    return f"{camera.name}: {doing}, {camera.picture} {sound}, {camera.ring_s:.0f} s in the ring"
 
 
 def _replica(now: Status) -> str:

@@ -84,7 +84,7 @@ def record(
     """
     known = {camera.name: camera for camera in looker.cameras()}
     if data.camera not in known:
-        raise QurbaniError("not_found" if known else "camera_lost", "the box has no such camera")
+        raise QurbaniError("not_found", "the box has no such camera")
     if known[data.camera].phase != "ready":
         raise QurbaniError("camera_lost", known[data.camera].trouble)
     room.make_sure(0)

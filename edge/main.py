@@ -186,7 +186,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
         beside.append(lambda _: open_door(outside, door))
         security["ssl_context_factory"] = lambda *_: front.context
     read_status = partial(status.read, box.db, settings, disk, models, box.clock)
-    looker = Looker(settings.run)
+    looker = Looker(settings)
     newsstand = Newsstand(box.db, box.keys, bell)
     app = make_app(
         yards, auth, box.clock, bell, watch, Preflights(models), looker, newsstand, read_status, chores, beside

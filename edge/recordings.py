@@ -100,6 +100,10 @@ class Recordings:
         return self._db.read(lambda tx: _row(
             tx, "sacrifice_id = ? ORDER BY stop_ms IS NULL DESC, rowid DESC", sacrifice_id))  # fmt: skip
 
+    def seconds(self, recording: Recording) -> int:
+        """How long ago it was asked for."""
+        return max(0, self._clock.read().mono_ms - recording.asked_ms) // 1000
+
     def unfinished(self) -> list[Recording]:
         """Those of which nobody has written down yet what came of them."""
         return msgspec.convert(self._db.rows(f"SELECT * FROM recording WHERE {_OPEN}"), list[Recording])  # noqa: S608

@@ -14,6 +14,8 @@ from edge.disk import Disk
 from edge.eid import Season, its_window, season
 from edge.manifests import uncertainty
 from edge.place import PLACE, PLACES, VIDEOS, Place
+from edge.recorder.view import CameraView
+from edge.recorder.window import Looker
 from edge.replicator import read_state
 from edge.room import captures_left
 from edge.settings import Settings
@@ -98,6 +100,7 @@ class Status(msgspec.Struct, frozen=True):
     clock: ClockStatus
     eid: EidStatus | None
     replica: ReplicaStatus | None = None
+    cameras: list[CameraView] = []
 
 
 _PLACES = f"SELECT {PLACE} AS place, count(*) FROM {VIDEOS} GROUP BY place"  # noqa: S608 - constants
@@ -105,7 +108,7 @@ _PLACES = f"SELECT {PLACE} AS place, count(*) FROM {VIDEOS} GROUP BY place"  # n
 
 def read(db: Database, settings: Settings, disk: Disk, models: Store, clock: Clock) -> Status:
     reading = clock.read()
-    state = read_state(settings)
+    state, cameras = read_state(settings), Looker(settings).cameras()
     replica = ReplicaStatus(state.folder, state.age_s(reading), state.left, state.error) if state else None
     now_ms, now = reading.wall_ms, from_ms(reading.wall_ms)
 
@@ -139,7 +142,7 @@ def read(db: Database, settings: Settings, disk: Disk, models: Store, clock: Clo
         off, when = uncertainty(tx, reading), its_window(tx)
         times = ClockStatus(now, None if off is None else off / 1000)
         eid = EidStatus(when.begins, when.ends, season(when, now)) if when else None
-        return Status(id, node.get("site"), queue, sync, room, installed(models), times, eid, replica)
+        return Status(id, node.get("site"), queue, sync, room, installed(models), times, eid, replica, cameras)
 
     return db.read(work)
 

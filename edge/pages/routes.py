@@ -22,6 +22,8 @@ from edge.gate import is_secure, session_cookie
 from edge.pages import intake
 from edge.pages.animals import PHASES, by_pen
 from edge.pages.frame import MAX_FORM_BYTES, THEMES, AnyRequest, Page, page, problem
+from edge.recorder.window import Looker
+from edge.recordings import Recordings
 from edge.site import Site
 from edge.status import Status
 from shared.errors import QurbaniError
@@ -128,7 +130,7 @@ def animals(
 @get("/animals/{animal_id:uuid}", sync_to_thread=True)
 def animal(
     request: AnyRequest, animal_id: FromPath[UUID], executor: Executor, site: Site, events: EventLog, home: str,
-    now: Now,
+    now: Now, looker: Looker, recordings: Recordings,
 ) -> Page:
     """One animal: its names, the camera, and what was found in its videos."""
     after, found = events.head(), site.animals(animal_id)
@@ -137,7 +139,12 @@ def animal(
     videos = []
     if found[0].sacrifice_id:
         videos = site.sacrifice(found[0].sacrifice_id, language_of(request, executor.language)).videos
-    facts = {"animal": found[0], "videos": videos[::-1], **_season(site, now)}
+    recording = recordings.current(found[0].sacrifice_id) if found[0].sacrifice_id else None
+    facts = {
+        "animal": found[0], "videos": videos[::-1], "cameras": looker.cameras(),
+        "recording": recording, "running_s": recordings.seconds(recording) if recording else 0,
+        **_season(site, now),
+    }  # fmt: skip
     return page(request, "animal.html", who=executor, home=home, after=after, **facts)
 
 

@@ -24,6 +24,9 @@ STEADY_US = 20_000_000
 JUMP_US = 5_000_000
 """A camera whose clock is off by more than this, against what it was, has set it."""
 
+WAITED_US, HOARD_US = 10_000, 2_000_000
+"""A piece that was waited for so long has come just now; so has any after so long."""
+
 DRIFT = 5000
 """No camera's clock loses more than the five-thousandth part of the time that passes."""
 
@@ -71,16 +74,15 @@ class Camera:
 
     def _look(self, source: Source) -> None:
         """Until the camera is lost. Its microphone, where that is a device of its own, is listened to beside it."""
-        timeline, is_over = Timeline(self._now_us), threading.Event()
+        is_over = threading.Event()
         beside = [
-            threading.Thread(target=self._listen, args=(feed, Timeline(self._now_us), is_over), daemon=True)
-            for feed in source.feeds[1:]
+            threading.Thread(target=self._listen, args=(feed, is_over), daemon=True) for feed in source.feeds[1:]
         ]
         for thread in beside:
             thread.start()
         try:
-            for piece in source.feeds[0]:
-                self.ring.put(timeline.place(piece))
+            for piece in placed(source.feeds[0], self._now_us):
+                self.ring.put(piece)
                 if self._source is not source:
                     self._be("ready", source, "")
         finally:
@@ -89,12 +91,12 @@ class Camera:
                 thread.join()
             source.close()
 
-    def _listen(self, feed: Iterator[Piece], timeline: Timeline, is_over: threading.Event) -> None:
+    def _listen(self, feed: Iterator[Piece], is_over: threading.Event) -> None:
         try:
-            for piece in feed:
+            for piece in placed(feed, self._now_us):
                 if is_over.is_set():
                     return
-                self.ring.put(timeline.place(piece))
+                self.ring.put(piece)
         except Lost as lost:
             _log.warning("microphone_lost", camera=self.name, why=str(lost))
 
@@ -107,25 +109,70 @@ class Camera:
             self._changed(self.name)
 
 
+def placed(feed: Iterator[Piece], now_us: Callable[[], int]) -> Iterator[Piece]:
+    """The pieces of a feed by the clock of the box.
+
+    What a camera sent while it was being looked what it sends comes all at once. When that was tells the first piece
+    that has to be waited for.
+    """
+    timeline = Timeline(now_us)
+    hoard: list[Piece] = []
+    begun = asked = now_us()
+    for piece in feed:
+        now = now_us()
+        hoard.append(piece)
+        if timeline.is_set or now - asked > WAITED_US or now - begun > HOARD_US:
+            timeline.set(piece)
+            yield from map(timeline.place, hoard)
+            hoard.clear()
+        asked = now_us()
+
+
 class Timeline:
     """Tells when a piece was filmed by the clock of the box, of which cameras know nothing.
 
     Nothing was filmed later than it has come; so the piece that was least late tells how the clocks differ. They also
-    drift apart, some seconds a day.
+    drift apart, some seconds a day. Picture and sound have one clock, so that they stay together, unless the camera
+    gives them times that have nothing to do with each other.
     """
 
     def __init__(self, now_us: Callable[[], int]) -> None:
         self._now_us = now_us
-        self._ahead: int | None = None  # what is added to the camera's clock
-        self._last = 0
+        self._clocks: dict[int, _Clock] = {}
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self._clocks)
+
+    def set(self, piece: Piece) -> None:
+        """The first piece that has come just now."""
+        if not self.is_set:
+            self._clocks[piece.track] = _Clock(self._now_us() - piece.dts, piece.dts)
 
     def place(self, piece: Piece) -> Piece:
         now = self._now_us()
-        late = 0 if self._ahead is None else now - piece.dts - self._ahead
-        if self._ahead is None or late < 0 or late > JUMP_US:
-            self._ahead = now - piece.dts
-        else:
-            self._ahead += min(late, max(0, piece.dts - self._last) // DRIFT)
-        self._last = piece.dts
-        dts, pts = piece.dts + self._ahead, piece.pts + self._ahead
-        return Piece(piece.tracks, piece.track, piece.data, pts, dts, piece.duration, piece.is_key)
+        clock = self._clocks.get(piece.track) or next(iter(self._clocks.values()), None)
+        if clock is None or clock.late(piece, now) > JUMP_US:
+            clock = _Clock(now - piece.dts, piece.dts)
+        self._clocks[piece.track] = clock
+        ahead = clock.ahead(piece, now)
+        times = piece.pts + ahead, piece.dts + ahead
+        return Piece(piece.tracks, piece.track, piece.data, *times, piece.duration, piece.is_key)
+
+
+class _Clock:
+    """That of a camera; ``ahead`` is how far the box's is, as far as one knows."""
+
+    def __init__(self, ahead: int, dts: int) -> None:
+        self._ahead = ahead
+        self._last = dts
+
+    def late(self, piece: Piece, now: int) -> int:
+        """How long a piece was on its way, or, where that cannot be, how much the camera's clock was set forward."""
+        return abs(now - piece.dts - self._ahead)
+
+    def ahead(self, piece: Piece, now: int) -> int:
+        late = now - piece.dts - self._ahead
+        self._ahead += min(late, max(0, piece.dts - self._last) // DRIFT)
+        self._last = max(self._last, piece.dts)
+        return self._ahead

@@ -9,7 +9,9 @@ from pathlib import Path
 import msgspec
 import zmq
 
+from edge.recorder.address import parse
 from edge.recorder.view import CameraView
+from edge.settings import Settings
 from shared.errors import QurbaniError
 
 CAMERAS = "cameras"
@@ -48,17 +50,20 @@ class Window:
 
 
 class Looker:
-    """Asks the recorder of the box whose ``run`` folder this is. For all threads."""
+    """Asks the recorder of a box. For all threads."""
 
-    def __init__(self, folder: Path) -> None:
-        self._address = _address(folder)
+    def __init__(self, settings: Settings) -> None:
+        self._address = _address(settings.run)
+        self._names = [address.name for address in parse(settings.edge_cameras)]
 
     def cameras(self) -> list[CameraView]:
-        """How each is; none when no recorder runs."""
+        """How each is; all of them lost when no recorder runs."""
+        if not self._names:
+            return []
         try:
             return msgspec.json.decode(self._ask(CAMERAS), type=list[CameraView])
-        except QurbaniError:
-            return []
+        except QurbaniError as error:
+            return [CameraView(name, "lost", 0.0, trouble=error.detail) for name in self._names]
 
     def picture(self, camera: str) -> bytes:
         """A JPEG. Raises ``not_found``, or ``camera_lost``."""

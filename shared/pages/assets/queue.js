@@ -85,18 +85,23 @@ async function begin(home, sacrifice, facts) {
   }
 }
 
+async function open(recording) {
+  if (recording.is_open) return recording.sacrifice
+  const sacrifice = await opened(recording)
+  await change(recording.id, { sacrifice, is_open: true })
+  return sacrifice
+}
+
 // The sacrifice it belongs to: opened under our claim, or the one that another tablet has opened meanwhile.
-async function open({ id, home, animal, sacrifice, claim, is_open }) {
-  if (is_open) return sacrifice
+export async function opened({ home, animal, sacrifice, claim }) {
   const body = JSON.stringify({ id: sacrifice, animal_id: animal, claim })
   const headers = { 'Content-Type': 'application/json' }
   try {
     await ask('POST', `${home}/api/v1/sacrifices`, { headers, body })
   } catch (error) {
     if (error.code !== 'conflict' || !error.facts.sacrifice_id) throw error
-    sacrifice = error.facts.sacrifice_id
+    return error.facts.sacrifice_id
   }
-  await change(id, { sacrifice, is_open: true })
   return sacrifice
 }
 

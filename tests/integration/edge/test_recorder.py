@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import random
 import signal
@@ -14,9 +13,11 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import av
+import httpx
 import pytest
 
 from edge import sqlite
@@ -26,6 +27,7 @@ from shared.ids import new_id
 from shared.sealed import SealedReader
 from tests.box import Box, Tablet, running, until
 from tests.hub import Hub, serving
+from tests.rtsp import PASSWORD, RtspCamera, rtsp_camera
 
 SECRET = "p4ss-word-of-a-camera"
 PREROLL_S = 2.0
@@ -36,8 +38,9 @@ LOST_S = 2.0
 
 
 class Yard:
-    def __init__(self, hub: Hub, box: Box, tablet: Tablet, animals: list[UUID]) -> None:
+    def __init__(self, hub: Hub, box: Box, tablet: Tablet, animals: list[UUID], camera: RtspCamera) -> None:
         self.hub = hub
+        self.camera = camera
         self.box = box
         self.tablet = tablet
         self.animals = animals
@@ -76,12 +79,13 @@ class Yard:
 
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    cameras = f"gate=sim: shed=sim:?size=480x270&rate=15 lost=rtsp://admin:{SECRET}@127.0.0.1:1/{SECRET}"
-    settings = {"QURBANI_EDGE_CAMERAS": cameras, "QURBANI_EDGE_PREROLL_S": str(PREROLL_S)}
     with ExitStack() as stack:
-        hub = stack.enter_context(serving(Hub()))
+        hub, camera = stack.enter_context(serving(Hub())), stack.enter_context(rtsp_camera())
+        cameras = f"gate=sim: shed={camera.url} lost=rtsp://admin:{SECRET}@127.0.0.1:1/{SECRET}"
+        settings = {"QURBANI_EDGE_CAMERAS": cameras, "QURBANI_EDGE_PREROLL_S": str(PREROLL_S)}
         folder = tmp_path_factory.mktemp("box")
-        yield Yard(hub, *stack.enter_context(running(folder, hub, animals=12, **settings)))
+        box, tablet, animals = stack.enter_context(running(folder, hub, animals=12, **settings))
+        yield Yard(hub, box, tablet, animals, camera)
 
 
 def clock_ms() -> int:
@@ -121,7 +125,8 @@ def plaintext(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.is_file() and any(m in path.read_bytes() for m in marks)]
 
 
-def test_a_film_begins_before_the_tap_and_two_cameras_film_at_once(yard: Yard) -> None:
+def test_films_of_two_cameras_begin_before_the_tap(yard: Yard) -> None:
+    """One that is filmed here, and one that comes by RTSP and is not encoded again."""
     yard.ready("gate")
     yard.ready("shed")
     sacrifice = yard.sacrifice()
@@ -130,7 +135,8 @@ def test_a_film_begins_before_the_tap_and_two_cameras_film_at_once(yard: Yard) -
     until(lambda: yard.is_in(gate, "running") and yard.is_in(shed, "running"))
     assert not plaintext(yard.box.folder)
     assert yard.record(sacrifice, "gate", gate) == gate, "asking twice must be the same"
-    time.sleep(1)
+    assert yard.cameras()["gate"]["recording"] == [str(sacrifice)]
+    until(lambda: clock_ms() > tapped + 1500)
     told = clock_ms()
     yard.stop(gate)
     yard.stop(gate)
@@ -143,59 +149,113 @@ def test_a_film_begins_before_the_tap_and_two_cameras_film_at_once(yard: Yard) -
         assert abs(pictures[-1][1] - told) < 500
         assert out_of_time(pictures) < 250
         assert max(later[1] - earlier[1] for earlier, later in pairwise(pictures)) < 150, "nothing may be missing"
-        assert abs(heard_s(film) - pictures[-1][0]) < 0.4
-    judged = yard.tablet.verdicts(sacrifice)
-    assert {each["id"] for each in judged} == {str(gate), str(shed)}
+        assert abs(heard_s(film) - pictures[-1][0]) < 0.5
     until(lambda: not list((yard.box.folder / "recordings").iterdir()), what="the end of the parts")
     numbers = yard.box.rows("SELECT video_id FROM manifest ORDER BY number")
     assert {row["video_id"] for row in numbers} == {str(gate), str(shed)}
+    waiting = yard.tablet.ask("GET", f"/api/v1/sacrifices/{sacrifice}").json()
+    assert {video["id"] for video in waiting["videos"]} == {str(gate), str(shed)}
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
-def test_a_killed_recorder_loses_two_seconds_at_most_and_goes_on(yard: Yard, rounds: int) -> None:
-    chance = random.Random(5)
+def test_what_a_camera_sees_and_what_is_wrong_with_it(yard: Yard) -> None:
     yard.ready("gate", 1)
-    sacrifice = yard.sacrifice()
+    picture = yard.tablet.ask("GET", "/api/v1/cameras/gate/picture")
+    assert picture.headers["content-type"] == "image/jpeg"
+    with av.open(io.BytesIO(picture.content)) as container:
+        frame = next(container.decode(video=0))
+    assert abs(shown(frame) - clock_ms()) < 3000, "it must be of now"
+    found = yard.tablet.ask("POST", "/api/v1/cameras/gate/preflight").json()
+    assert "no_sound" not in {fault["code"] for fault in found["faults"]}
+
+    lost = yard.cameras()["lost"]
+    assert (lost["phase"], lost["trouble"]) == ("lost", "Connection refused")
+    said = yard.box.command("status").stdout
+    assert "gate: ready, h264 320x180 with sound" in " ".join(said.split())
+    assert "lost: lost since" in said
+    for told in (yard.box.log, said, yard.tablet.ask("GET", "/api/v1/status").text):
+        assert SECRET not in told
+        assert PASSWORD not in told
+        assert quote(PASSWORD, safe="") not in told
+
+
+def test_what_is_refused(yard: Yard) -> None:
+    yard.ready("gate", 1)
+    sacrifice, other = yard.sacrifice(), yard.sacrifice()
+    refused = partial(refusal, yard)
+    assert refused(sacrifice, "lost") == (503, "camera_lost")
+    assert refused(sacrifice, "none") == (404, "not_found")
+    assert refused(new_id(), "gate") == (404, "not_found")
     recording = yard.record(sacrifice, "gate")
-    until(lambda: yard.is_in(recording, "running"))
-    killed = []
-    for _ in range(rounds):
-        time.sleep(chance.uniform(0.5, 2.5))
-        killed.append(clock_ms())
-        os.kill(yard.box.children()["recorder"], signal.SIGKILL)
-        assert not plaintext(yard.box.folder)
-        until(lambda: yard.cameras().get("gate", {}).get("phase") == "ready", what="the camera")
-    time.sleep(1.5)
+    assert refused(other, "gate") == (409, "camera_busy")
+    assert refused(other, "gate", recording) == (409, "conflict")
     yard.stop(recording)
-    pictures = watched(yard.film(recording))
-    clocks = [clock for _, clock in pictures]
-    assert clocks == sorted(set(clocks)), "nothing twice, nothing out of order"
-    assert out_of_time(pictures) < 250
-    lost = [moment - max(clock for clock in clocks if clock <= moment) for moment in killed]
-    print("lost by kill -9, in ms:", sorted(lost))
-    assert max(lost) <= LOST_S * 1000
-    assert clocks[-1] > killed[-1] + 1000, "it must go on after the last"
+    until(lambda: yard.is_in(recording, "kept"))
+    animal = yard.animals.pop()
+    claim = yard.tablet.ask("POST", f"/api/v1/animals/{animal}/claim", json={"tablet": "one"}).json()["token"]
+    mine = yard.tablet.open_sacrifice(animal)
+    yard.tablet.ask("DELETE", f"/api/v1/animals/{animal}/claim?token={claim}")
+    yard.tablet.ask("POST", f"/api/v1/animals/{animal}/claim", json={"tablet": "another"})
+    assert refused(mine, "gate", claim=claim) == (409, "claim_lost")
+    stranger = httpx.post(f"{yard.box.url}/api/v1/recordings/{recording}/stop", json={})
+    assert stranger.status_code == 401
+    practised = yard.tablet.http.post(f"{yard.box.url}/practice/api/v1/recordings/{recording}/stop", json={})
+    assert practised.status_code == 404
+
+
+def refusal(yard: Yard, sacrifice: UUID, camera: str, id: UUID | None = None, **more: object) -> tuple[int, str]:
+    body = {"id": str(id or new_id()), "sacrifice_id": str(sacrifice), "camera": camera, **more}
+    answer = yard.tablet.http.post(f"{yard.box.url}/api/v1/recordings", json=body)
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.status_code, answer.json()["code"]
+
+
+def test_a_camera_that_is_lost_meanwhile_comes_back_into_the_same_film(yard: Yard) -> None:
+    yard.ready("shed", 1)
+    sacrifice = yard.sacrifice()
+    recording = yard.record(sacrifice, "shed")
+    until(lambda: yard.is_in(recording, "running"))
+    cut = clock_ms()
+    yard.camera.cut()
+    until(lambda: yard.cameras()["shed"]["phase"] == "lost", what="the loss")
+    yard.camera.mend()
+    until(lambda: yard.cameras()["shed"]["phase"] == "ready", what="the camera")
+    back = clock_ms()
+    until(lambda: clock_ms() > back + 1000)
+    yard.stop(recording)
+    clocks = [clock for _, clock in watched(yard.film(recording))]
+    assert clocks == sorted(set(clocks))
+    assert max(clock for clock in clocks if clock < cut + 200) > cut - 500
+    assert clocks[-1] > back
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
-def test_what_a_loss_of_power_left_becomes_a_video_at_boot(yard: Yard, rounds: int) -> None:
+def test_kill_9_and_a_loss_of_power_cost_two_seconds_at_most(yard: Yard, rounds: int) -> None:
+    """A killed recorder goes on with the film; what the loss of power left becomes a video at the next start."""
     chance, box = random.Random(7), yard.box
-    sacrifice = yard.sacrifice()
+    sacrifice, lost = yard.sacrifice(), []
     for _ in range(rounds):
-        until(lambda: yard.cameras().get("shed", {}).get("phase") == "ready", what="the camera")
-        recording = yard.record(sacrifice, "shed")
+        yard.ready("gate", 0.5)
+        recording = yard.record(sacrifice, "gate")
         until(partial(yard.is_in, recording, "running"))
-        time.sleep(chance.uniform(1, 3))
-        killed = clock_ms()
+        time.sleep(chance.uniform(0.3, 2))  # into the middle of any fragment
+        killed = [clock_ms()]
+        os.kill(box.children()["recorder"], signal.SIGKILL)
+        assert not plaintext(box.folder)
+        yard.ready("gate", 0.5)
+        time.sleep(chance.uniform(0.3, 2))
+        killed.append(clock_ms())
         box.kill()
         assert not plaintext(box.folder)
         with sqlite.library().connect(box.folder / "edge.db") as db:  # as if the machine had been switched off
             db.execute("UPDATE recording SET boot = 'an earlier one'")
         db.close()
         box.start()
-        clocks = [clock for _, clock in watched(yard.film(recording))]
-        assert 0 <= killed - clocks[-1] <= LOST_S * 1000
-        assert yard.is_in(recording, "kept")
-    assert {each["place"] for each in yard.tablet.verdicts(sacrifice)} <= {"on_box", "in_cloud"}
-    findings = json.loads(box.command("doctor", "--json").stdout)
-    assert [finding for finding in findings if not finding["is_well"]] == []
+        pictures = watched(yard.film(recording))
+        clocks = [clock for _, clock in pictures]
+        assert clocks == sorted(set(clocks)), "nothing twice, nothing out of order"
+        assert out_of_time(pictures) < 250
+        lost += [moment - max(clock for clock in clocks if clock <= moment) for moment in killed]
+        until(partial(yard.is_in, recording, "kept"))
+    print(f"lost by {len(lost)} kills, in ms: {sorted(lost)}")
+    assert max(lost) <= LOST_S * 1000
+    assert all(video["sha256"] for video in yard.tablet.sacrifice(sacrifice)["videos"])

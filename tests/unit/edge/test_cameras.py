@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import msgspec
 import pytest
 
 from edge.recorder import simulated
@@ -97,6 +98,18 @@ def test_nothing_is_placed_later_than_it_has_come(filmed: list[Piece]) -> None:
         jump = 3_600_000_000 if number >= 100 else 0
         placed.append(timeline.place(copied(filmed[0], number * 40_000 + jump)).dts - 1_000_000_000 - number * 40_000)
     assert all(abs(off) < 1000 for off in [*placed[3:100], *placed[100:]])
+
+
+def test_picture_and_sound_keep_together_or_each_to_itself(filmed: list[Piece]) -> None:
+    """Sound that comes late is later; sound whose times have nothing to do with the picture's comes as it comes."""
+    for base, off in ((-300_000, -300_000), (271_000_000_000, 0)):
+        moments = [1_000_000_000 + number * 40_000 for number in range(10)]
+        clock = iter(moment for moment in moments for _ in range(2))
+        timeline = Timeline(lambda clock=clock: next(clock))  # type: ignore[misc]
+        for now in moments:
+            picture = timeline.place(copied(filmed[0], now))
+            sound = timeline.place(msgspec.structs.replace(copied(filmed[0], now + base), track=1))
+            assert abs(sound.dts - picture.dts - off) < 1000
 
 
 def film(pieces: list[Piece], origin: int | None = None) -> tuple[bytes, list[bytes]]:
