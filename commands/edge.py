@@ -141,7 +141,7 @@ def import_news(
     from edge.news import take
 
     with main.opened(load()) as box:
-        taken = take(box.db, box.keys, file.read_bytes())
+        taken = take(box.db, box.keys, box.clock, file.read_bytes())
     typer.echo(f"{taken.changes} records are news here, as of {from_ms(taken.issued_ms):%Y-%m-%d %H:%M} UTC")
 
 
@@ -307,6 +307,7 @@ def _screen(now: Status, is_running: bool, where: address.Address | None) -> Tab
                 f"{now.disk.captures_left} captures left (sent and gone from here: {now.disk.pruned_videos})",
         **({"cameras": "\n".join(map(_camera, now.cameras))} if now.cameras else {}),
         "replica": _replica(now),
+        "people": _people(now),
         "clock": _clock(now),
         "Eid": _eid(now),
         "models": ", ".join(now.models) or "none: videos are recorded, a person must check them",
@@ -335,6 +336,13 @@ def _camera(camera: CameraView) -> str:
     doing = "recording" if camera.recording else "ready"
     sound = "with sound" if camera.has_sound else "WITHOUT SOUND"
     return f"{camera.name}: {doing}, {camera.picture} {sound}, {camera.ring_s:.0f} s in the ring"
+
+
+def _people(now: Status) -> str:
+    if now.people.age_s is None:
+        return "not told by the hub yet"
+    old = ": TOO OLD, signing in takes two of them" if now.people.is_old else ""
+    return f"as the hub knew them {_age(now.people.age_s)} ago, believed for {_age(now.people.lease_s)}{old}"
 
 
 def _replica(now: Status) -> str:

@@ -16,7 +16,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, QueryParameter
 from litestar.types import ASGIApp
 
-from edge.auth import Auth, Executor
+from edge.auth import Auth, Executor, Witness
 from edge.bus import CLAIM, OP, Bell
 from edge.cameras import CAMERAS
 from edge.capture import Capture
@@ -54,8 +54,11 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
 class SignIn(msgspec.Struct, frozen=True):
+    """``witness`` is asked for (``people_old``) where the list of people has grown too old."""
+
     executor_id: UUID
     pin: str
+    witness: Witness | None = None
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -126,7 +129,7 @@ def executors(site: Site) -> list[Executor]:
 
 @post("/api/v1/session", sync_to_thread=True)
 def sign_in(data: SignIn, auth: Auth) -> Session:
-    return Session(*auth.sign_in(data.executor_id, data.pin))
+    return Session(*auth.sign_in(data.executor_id, data.pin, data.witness))
 
 
 @get("/api/v1/animals", sync_to_thread=True)

@@ -140,6 +140,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
     from edge.events import EventLog, Watch
     from edge.news import Newsstand
     from edge.pages.door import make_door, open_door
+    from edge.people import People
     from edge.photos import Photos
     from edge.preflight import Preflights
     from edge.recorder.window import Looker
@@ -175,10 +176,12 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
     # What is practised is confirmed by nobody, so no room is made for it, and it holds no ballast.
     inner_room = Room(inner.db, inner.blobs, disk, Ballast(inner.settings.ballast, 0), 0)
     yards = [yard("", box, room), yard("/practice", inner, inner_room)]
-    auth = Auth(box.db, box.keys.sign, box.clock, timedelta(hours=settings.edge_session_hours))
+    people = People(box.db, box.clock, timedelta(hours=settings.edge_people_hours))
+    auth = Auth(box.db, box.keys.sign, box.clock, timedelta(hours=settings.edge_session_hours), people)
     models = Store.from_environ(os.environ)
     watch = Watch(Ear(settings.run, [OP, FEED, CLAIM, RECORD]))
     chores, beside, security = [Chore(TIDY_S, room.tidy)], [], {}
+    chores.append(Chore(TIDY_S, partial(asyncio.to_thread, people.look)))
     if door is not None:
         front = _front(box)
         chores.append(Chore(tls.RENEW_S, partial(asyncio.to_thread, front.renew)))
@@ -187,7 +190,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
         security["ssl_context_factory"] = lambda *_: front.context
     read_status = partial(status.read, box.db, settings, disk, models, box.clock)
     looker = Looker(settings)
-    newsstand = Newsstand(box.db, box.keys, bell)
+    newsstand = Newsstand(box.db, box.keys, box.clock, bell)
     app = make_app(
         yards, auth, box.clock, bell, watch, Preflights(models), looker, newsstand, read_status, chores, beside
     )

@@ -344,3 +344,20 @@ def news(tx: sqlite_utils.Database) -> None:
         -- When the newest were issued, by the hub's clock.
         ALTER TABLE link ADD COLUMN news_ms INTEGER NOT NULL DEFAULT 0;
     """)
+
+
+@steps()
+def people(tx: sqlite_utils.Database) -> None:
+    """How old the list of people is; see :mod:`edge.people`. Always one row."""
+    tx.executescript("""
+        CREATE TABLE people (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            told_ms INTEGER NOT NULL,  -- when the hub has spoken last, by its clock; 0: never
+            age_ms INTEGER NOT NULL,   -- how long ago that was at the reading below
+            wall_ms INTEGER NOT NULL,
+            mono_ms INTEGER NOT NULL,
+            boot TEXT NOT NULL
+        ) STRICT;
+        INSERT INTO people SELECT 1, coalesce(contact_hub_ms, 0), 0, coalesce(contact_ms, 0),
+            coalesce(contact_mono_ms, 0), coalesce(contact_boot, '') FROM link;
+    """)

@@ -10,13 +10,14 @@ import msgspec
 from litestar import post
 from litestar.params import QueryParameter
 
-from edge import feed
+from edge import feed, people
 from edge.auth import Executor
 from edge.bus import FEED, Bell
 from edge.db import Database, Tx
 from edge.node import Keys
 from edge.node import load as load_node
 from shared import codes, sealed
+from shared.clock import Clock, Reading
 from shared.errors import QurbaniError
 from sync import hlc, news
 from sync.bundle import Receiver
@@ -39,7 +40,7 @@ class Seen(msgspec.Struct, frozen=True):
     taken: Taken | None = None
 
 
-def take(db: Database, keys: Keys, raw: bytes) -> Taken:
+def take(db: Database, keys: Keys, clock: Clock, raw: bytes) -> Taken:
     """Take in news that the hub issued for this box.
 
     Raises what :func:`sync.news.read` raises, ``old_news`` for any that were taken before or were issued before what
@@ -50,10 +51,11 @@ def take(db: Database, keys: Keys, raw: bytes) -> Taken:
         raise QurbaniError("not_enrolled")
     receiver = Receiver(node.id, node.hub_verify, keys.seal.public, partial(sealed.unseal, key=keys.seal))
     found = news.read(receiver, node.site_id, raw)
-    return db.write(lambda tx: _take(tx, found))
+    now = clock.read()
+    return db.write(lambda tx: _take(tx, found, now))
 
 
-def _take(tx: Tx, found: news.News) -> Taken:
+def _take(tx: Tx, found: news.News, now: Reading) -> Taken:
     link = next(iter(tx.query("SELECT * FROM link")))
     if found.issued_ms <= max(link["news_ms"], link["contact_hub_ms"] or 0):
         raise QurbaniError("old_news")
@@ -64,6 +66,7 @@ def _take(tx: Tx, found: news.News) -> Taken:
     changes = [change for change in found.changes if change.cursor > link["cursor"] and feed.overlay(tx, change)]
     stamp = hlc.pack(found.issued_ms)
     tx.execute("UPDATE link SET news_ms = ?, hub_hlc = max(hub_hlc, ?)", [found.issued_ms, stamp])
+    people.vouch(tx, now, found.issued_ms, by_hand=True)
     tx.execute("INSERT INTO event (entity, key) SELECT 'site', site_id FROM node")
     return Taken(len(changes), found.issued_ms)
 
@@ -71,16 +74,17 @@ def _take(tx: Tx, found: news.News) -> Taken:
 class Newsstand:
     """Takes news in for tablets, whole or code by code."""
 
-    def __init__(self, db: Database, keys: Keys, bell: Bell) -> None:
+    def __init__(self, db: Database, keys: Keys, clock: Clock, bell: Bell) -> None:
         self._db = db
         self._keys = keys
+        self._clock = clock
         self._bell = bell
         self._lock = threading.Lock()
         self._gathering = codes.Gathering()
 
     def take(self, raw: bytes) -> Taken:
         """See :func:`take`."""
-        taken = take(self._db, self._keys, raw)
+        taken = take(self._db, self._keys, self._clock, raw)
         self._bell.ring(FEED)
         return taken
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from edge import feed
+from edge import feed, people
 from edge.capture import Capture
 from edge.db import Database, Tx
 from edge.node import Keys
@@ -87,9 +87,14 @@ class Outbox:
     def heard(self, time_ms: int) -> None:
         now = self._clock.read()
         contact = [hlc.pack(time_ms), now.wall_ms, time_ms, now.mono_ms, now.boot]
-        self._db.write(lambda tx: tx.execute("""
-            UPDATE link SET hub_hlc = max(hub_hlc, ?), contact_ms = ?, error = NULL,
-            contact_hub_ms = ?, contact_mono_ms = ?, contact_boot = ?""", contact))
+
+        def work(tx: Tx) -> None:
+            tx.execute("""
+                UPDATE link SET hub_hlc = max(hub_hlc, ?), contact_ms = ?, error = NULL,
+                contact_hub_ms = ?, contact_mono_ms = ?, contact_boot = ?""", contact)
+            people.vouch(tx, now, time_ms)
+
+        self._db.write(work)
 
     def failed(self, error: str) -> None:
         """The last attempt to reach the hub ended with ``error``; the next word of the hub clears it."""

@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     edge_max_video_bytes: int = 8 << 30
     edge_session_hours: float = 12.0
     """How long an executor stays signed in."""
+    edge_people_hours: float = 72.0
+    """How long the list of people is believed without a word of the hub: see :mod:`edge.people`."""
 
     edge_replica: str = ""
     """A folder on another disk, or of another machine, where a replica of the box is kept up to date."""

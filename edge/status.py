@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from edge.db import Database, Tx, one
 from edge.disk import Disk
 from edge.eid import Season, its_window, season
 from edge.manifests import uncertainty
+from edge.people import People, PeopleStatus
 from edge.place import PLACE, PLACES, VIDEOS, Place
 from edge.recorder.view import CameraView
 from edge.recorder.window import Looker
@@ -99,6 +100,7 @@ class Status(msgspec.Struct, frozen=True):
     models: list[str]
     clock: ClockStatus
     eid: EidStatus | None
+    people: PeopleStatus
     replica: ReplicaStatus | None = None
     cameras: list[CameraView] = []
 
@@ -108,6 +110,7 @@ _PLACES = f"SELECT {PLACE} AS place, count(*) FROM {VIDEOS} GROUP BY place"  # n
 
 def read(db: Database, settings: Settings, disk: Disk, models: Store, clock: Clock) -> Status:
     reading = clock.read()
+    people = People(db, clock, timedelta(hours=settings.edge_people_hours)).status()
     state, cameras = read_state(settings), Looker(settings).cameras()
     replica = ReplicaStatus(state.folder, state.age_s(reading), state.left, state.error) if state else None
     now_ms, now = reading.wall_ms, from_ms(reading.wall_ms)
@@ -142,7 +145,7 @@ def read(db: Database, settings: Settings, disk: Disk, models: Store, clock: Clo
         off, when = uncertainty(tx, reading), its_window(tx)
         times = ClockStatus(now, None if off is None else off / 1000)
         eid = EidStatus(when.begins, when.ends, season(when, now)) if when else None
-        return Status(id, node.get("site"), queue, sync, room, installed(models), times, eid, replica, cameras)
+        return Status(id, node.get("site"), queue, sync, room, installed(models), times, eid, people, replica, cameras)
 
     return db.read(work)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge import people
 from edge.db import Tx
 from edge.main import Box
 from edge.outbox import Outbox
@@ -36,8 +37,13 @@ class _Outbox(Outbox):
     """The box's end of the protocol for an answer that may be days old: no contact, and no word on the link."""
 
     def heard(self, time_ms: int) -> None:
-        stamp = [hlc.pack(time_ms)]
-        self._db.write(lambda tx: tx.execute("UPDATE link SET hub_hlc = max(hub_hlc, ?)", stamp))
+        stamp, now = [hlc.pack(time_ms)], self._clock.read()
+
+        def work(tx: Tx) -> None:
+            tx.execute("UPDATE link SET hub_hlc = max(hub_hlc, ?)", stamp)
+            people.vouch(tx, now, time_ms, by_hand=True)
+
+        self._db.write(work)
 
     def outgoing(self) -> Sequence[Outgoing]:
         gone = {row["id"] for row in self._db.rows("SELECT id FROM blob WHERE pruned")}

@@ -68,6 +68,7 @@ TABLE: dict[str, Kind] = {
     # the box
     "not_enrolled": Kind(503, "This box belongs to no site yet", "Run `qurbani edge enrol` with a code of the hub."),
     "disk_full": Kind(507, "The box has no room for a video", "Let it send what it has, or give it a larger disk."),
+    "people_old": Kind(403, "The list of people is too old", "Let somebody else vouch, or bring news of the hub."),
     "claimed": Kind(409, "Somebody else is with this animal", "Choose another; it is free when they leave it."),
     "tag_taken": Kind(409, "Another animal has this tag", "Look at both animals, and correct the tag that is wrong."),
     "ineligible": Kind(409, "This animal does not count", "Choose another; correct its entry if that is wrong."),

@@ -14,7 +14,7 @@ from litestar.datastructures import Cookie
 from litestar.params import FromPath, QueryParameter, URLEncodedBody
 from litestar.response import Redirect
 
-from edge.auth import Auth, Executor
+from edge.auth import Auth, Executor, Witness
 from edge.claims import Claims
 from edge.eid import season
 from edge.events import EventLog
@@ -42,6 +42,8 @@ class SignIn(msgspec.Struct, frozen=True):
     executor_id: str = ""
     pin: str = ""
     to: str = ""
+    witness_id: str = ""
+    witness_pin: str = ""
 
 
 @get("/", sync_to_thread=False)
@@ -50,9 +52,10 @@ def front() -> Redirect:
 
 
 @get("/sign-in", sync_to_thread=True)
-def sign_in_form(request: AnyRequest, site: Site, to: To = "/animals") -> Page:
+def sign_in_form(request: AnyRequest, auth: Auth, site: Site, to: To = "/animals") -> Page:
     """The form; ``to`` is the page that was asked for."""
-    return page(request, "sign_in.html", people=site.executors(), to=_here(to), chosen="", refused="")
+    facts = {"people": site.executors(), "people_old": auth.needs_witness}
+    return page(request, "sign_in.html", **facts, to=_here(to), chosen="", refused="")
 
 
 @post("/sign-in", request_max_body_size=MAX_FORM_BYTES, sync_to_thread=True)
@@ -60,12 +63,14 @@ def sign_in(data: URLEncodedBody[SignIn], request: AnyRequest, auth: Auth, site:
     """Begin a session, and go to the page that was asked for."""
     refuse_foreign("POST", request.headers, signed_in=False)
     try:
-        token, _ = auth.sign_in(_id(data.executor_id), data.pin)
+        witness = Witness(_id(data.witness_id), data.witness_pin) if data.witness_id else None
+        token, _ = auth.sign_in(_id(data.executor_id), data.pin, witness)
     except QurbaniError as error:
-        if error.code not in ("bad_credentials", "too_many_requests"):
+        if error.code not in ("bad_credentials", "too_many_requests", "people_old"):
             raise
         # A form is answered by the form, with what was chosen, and not by a page about the problem.
-        facts = {"people": site.executors(), "to": _here(data.to), "chosen": data.executor_id, "refused": error.code}
+        facts = {"people": site.executors(), "people_old": auth.needs_witness}
+        facts |= {"to": _here(data.to), "chosen": data.executor_id, "refused": error.code}
         return page(request, "sign_in.html", error.kind.status, **facts)
     return Redirect(_here(data.to), status_code=303, cookies=[session_cookie(request, token, auth.life)])
 

@@ -24,9 +24,9 @@ from sync import news
 from sync.bundle import Sender
 from sync.messages import Change
 from sync.news import News
-from tests.box import Box, running
+from tests.box import PIN, PIN_HASH, Box, running, until
 from tests.browser.chromium import PROGRAM, Tab, camera, tab
-from tests.browser.edge.conftest import sign_in
+from tests.browser.edge.conftest import at, sign_in
 from tests.hub import Hub, serving
 from tests.unit.sync.chains import HUB_KEY, SITE
 
@@ -109,6 +109,43 @@ def test_codes_before_the_camera(dark: tuple[Box, Any], tmp_path: Path) -> None:
     animals = {each["tag"]: each for each in tablet.ask("GET", "/api/v1/animals").json()}
     assert [share["name"] for share in animals["late"]["shares"]] == ["Moussa Keïta"]
     assert show(box, tmp_path, texts, tmp_path / "again.png", "ar") == "old_news"
+
+
+def test_a_list_of_people_that_is_too_old(tmp_path: Path) -> None:
+    """A box that has not heard the hub for too long: two sign in together, and recording goes on."""
+    if PROGRAM is None:
+        pytest.skip("there is no Chromium on this machine")
+    hub, witness = Hub(), new_id()
+    with ExitStack() as stack:
+        with serving(hub):
+            box, tablet, _ = stack.enter_context(running(tmp_path / "box", hub))
+            hub.publish("executor", witness, {"name": "Amina", "pin_hash": PIN_HASH, "language": "fr"})
+            until(lambda: len(tablet.ask("GET", "/api/v1/executors").json()) == 2, what="both")
+        box.stop()
+        box.environ["QURBANI_EDGE_PEOPLE_HOURS"] = "0.000001"
+        box.start()
+        alone = {"executor_id": str(tablet.executor), "pin": PIN}
+        together = alone | {"witness": {"executor_id": str(witness), "pin": PIN}}
+        session = f"{box.url}/api/v1/session"
+        assert tablet.http.post(session, json=alone).json()["code"] == "people_old"
+        assert tablet.http.post(session, json=together).is_success
+        assert tablet.ask("GET", "/api/v1/animals").json(), "whoever is signed in goes on"
+        with tab(tmp_path / "browser") as page:
+            page.size(800, 1200)
+            page.open(f"{box.url}/language/ar?to=/sign-in")
+            assert page.run("document.querySelector('[data-people]').dataset.people") == "old"
+            assert page.run("document.scrollingElement.scrollWidth") <= 800
+            page.click(f"[name=executor_id][value='{tablet.executor}'] + span")
+            page.click(f"[name=witness_id][value='{witness}'] + span")
+            page.run(f"document.querySelector('[name=witness_pin]').value = '{PIN}'")
+            page.picture(tmp_path / "two.png")
+            for digit in PIN:
+                page.click(f"[data-keypad] [value='{digit}']")
+            page.click("[data-keypad] .button")
+            page.settle(lambda: at(page, "/animals"))
+            page.open(f"{box.url}/overview")
+            assert page.run("document.querySelector('[data-people]').dataset.people") == "old"
+        assert tablet.ask("GET", "/api/v1/status").json()["people"]["is_old"]
 
 
 def test_what_is_refused_and_a_file(dark: tuple[Box, Any], tmp_path: Path) -> None:

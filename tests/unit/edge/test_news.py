@@ -61,8 +61,8 @@ def write(keys: Keys, capture: Capture) -> Write:
 
 
 @pytest.fixture
-def take(db: Database, keys: Keys) -> Callable[[bytes], Taken]:
-    return partial(taking.take, db, keys)
+def take(db: Database, keys: Keys, clock: ManualClock) -> Callable[[bytes], Taken]:
+    return partial(taking.take, db, keys, clock)
 
 
 def names(db: Database) -> list[str]:
