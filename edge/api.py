@@ -18,6 +18,7 @@ from litestar.types import ASGIApp
 
 from edge.auth import Auth, Executor, Witness
 from edge.bus import CLAIM, OP, Bell
+from edge.butchery import Butchery
 from edge.cameras import CAMERAS
 from edge.capture import Capture
 from edge.claims import Claim, Claims
@@ -25,6 +26,7 @@ from edge.events import EventLog, Watch, follow
 from edge.gate import signed_in
 from edge.intake import Entry, Intake
 from edge.news import NEWS, Newsstand
+from edge.pages import butchery
 from edge.pages.routes import ENTRANCE, OUTSIDE, PAGES, missing
 from edge.photos import Photos, keep_photo, show_photo
 from edge.preflight import Preflights, preflight
@@ -107,6 +109,7 @@ class Yard(msgspec.Struct, frozen=True):
     uploads: UploadServer
     recordings: Recordings
     photos: Photos
+    butchery: Butchery
     room: Room
 
 
@@ -212,14 +215,15 @@ def make_app(
 
     def doors(yard: Yard) -> Router:
         handlers = [animals, take_animal, leave_animal, write_animal, open_sacrifice, sacrifice, preflight, follow,
-                    keep_photo, show_photo, *CAMERAS, *PAGES]
-        names = ("home", "site", "capture", "claims", "events", "recordings", "photos", "room")
+                    keep_photo, show_photo, *butchery.API, *CAMERAS, *PAGES]
+        names = ("home", "site", "capture", "claims", "events", "recordings", "photos", "butchery", "room")
         parts = {name: _given(getattr(yard, name)) for name in names}
         uploads = tus_routes(yard.uploads, path="/api/v1/uploads", principal=principal)
         return Router(yard.home or "/", route_handlers=[*handlers, uploads], dependencies=parts)
 
-    common = {"auth": auth, "now": clock.now, "bell": bell, "watch": watch, "preflights": preflights, "looker": looker,
-              "newsstand": newsstand, "read_status": read_status, "site": yards[0].site}
+    common = {"auth": auth, "now": clock.now, "read": clock.read, "bell": bell, "watch": watch,
+              "preflights": preflights, "looker": looker, "newsstand": newsstand, "read_status": read_status,
+              "site": yards[0].site}
     given = {name: _given(part) for name, part in common.items()}
     return SecurityHeaders(Litestar(
         [live, status, executors, sign_in, *NEWS, *OUTSIDE, *ENTRANCE, *map(doors, yards), assets.router()],

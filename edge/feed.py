@@ -15,7 +15,7 @@ import sqlite_utils
 import structlog
 
 from shared.crypto import VerifyKey
-from shared.domain.fields import FIELDS, TOLD
+from shared.domain.fields import FIELDS, OWN, TOLD
 from shared.errors import QurbaniError
 from sync import receipts
 from sync.feed import Page
@@ -28,14 +28,18 @@ Tx = sqlite_utils.Database
 FEED: Mapping[str, Sequence[str]] = {entity: tuple(FIELDS[entity]) for entity in TOLD}
 """The records that the hub tells of, and their fields: views and columns of the same names."""
 
-OWN = """
-    SELECT feed.entity, feed.key, iif(intake.id IS NULL, feed.fields, json_patch(feed.fields, intake.fields)) AS fields
-    FROM feed LEFT JOIN intake ON intake.id = feed.key AND EXISTS (
-        SELECT 1 FROM op, link
-        WHERE op.entity = 'animal' AND op.key = feed.key AND (op.seq > link.acked OR op.parked IS NOT NULL))
-    UNION ALL SELECT 'animal', id, fields FROM intake
-    WHERE NOT EXISTS (SELECT 1 FROM feed WHERE entity = 'animal' AND key = intake.id)"""
-"""What was told, and over it what was written down here of animals, for as long as the hub has not told it back."""
+_ON_ITS_WAY = """EXISTS (
+    SELECT 1 FROM op, link
+    WHERE op.entity = own.entity AND op.key = own.id AND (op.seq > link.acked OR op.parked IS NOT NULL))"""
+"""Whether an op about a row of ``own`` has not reached the hub, or the hub could not apply it."""
+
+_UNTOLD = "NOT EXISTS (SELECT 1 FROM feed WHERE feed.entity = own.entity AND feed.key = own.id)"
+
+_OVER = f"""
+    SELECT feed.entity, feed.key, iif(own.id IS NULL, feed.fields, json_patch(feed.fields, own.fields)) AS fields
+    FROM feed LEFT JOIN own ON own.entity = feed.entity AND own.id = feed.key AND {_ON_ITS_WAY}
+    UNION ALL SELECT entity, id, fields FROM own WHERE {_UNTOLD}"""  # noqa: S608 - constants
+"""What was told, and over it what was written down here, for as long as the hub has not told it back."""
 
 
 def make_views(tx: Tx) -> None:
@@ -43,7 +47,7 @@ def make_views(tx: Tx) -> None:
     there = {row["name"]: row["sql"] for row in tx.query("SELECT name, sql FROM sqlite_master WHERE type = 'view'")}
     for entity, fields in FEED.items():
         columns = ", ".join(["key AS id", *(f"fields ->> '{name}' AS {name}" for name in fields)])
-        source = f"({OWN})" if entity == "animal" else "feed"
+        source = f"({_OVER})" if entity in OWN else "feed"
         view = f"CREATE VIEW {entity} AS SELECT {columns} FROM {source} WHERE entity = '{entity}'"  # noqa: S608
         if there.get(entity) != view:
             tx.execute(f"DROP VIEW IF EXISTS {entity}")
@@ -129,6 +133,15 @@ def _confirm(tx: Tx, fields: Mapping[str, Any]) -> None:
         "UPDATE blob SET sent = 1, confirmed_ms = ? WHERE id = ? AND size = ?",
         [receipt.durable_ms, receipt.blob_id, receipt.size],
     )
+
+
+def keep_own(tx: Tx, entity: str, id: UUID, patch: Mapping[str, Any]) -> None:
+    """Show what was written down here over what was told. Of what the hub has told back, the hub's word counts."""
+    name = {"entity": entity, "id": str(id)}
+    query = f"SELECT fields FROM own WHERE entity = :entity AND id = :id AND ({_UNTOLD} OR {_ON_ITS_WAY})"  # noqa: S608
+    ours = next(iter(tx.query(query, name)), None)
+    fields = {**(json.loads(ours["fields"]) if ours else {}), **patch}
+    tx.table("own").upsert({**name, "fields": json.dumps(fields, ensure_ascii=False)}, pk=("entity", "id"))
 
 
 def records(tx: Tx) -> dict[tuple[str, UUID], dict[str, Any]]:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from edge import feed
 from edge.capture import Capture, Patch
 from edge.db import Tx, one
 from shared.clock import Reading
@@ -59,7 +60,7 @@ class Intake:
             if not known or not known["arrived"]:
                 patch["arrived"] = msgspec.to_builtins(now)
             if patch:
-                _keep(tx, id, patch)
+                feed.keep_own(tx, "animal", id, patch)
             return None, patch
 
         self._capture.note("animal", id, str(executor_id), work)
@@ -95,18 +96,3 @@ def _refuse_other_species(tx: Tx, id: UUID, species: str | None) -> None:
     if one(tx, "SELECT 1 FROM share WHERE animal_id = ? UNION SELECT 1 FROM sacrifice WHERE animal_id = ?", id, id):
         raise QurbaniError("conflict", f"names were given to it as a {species}; ask the hub's administrator")
 
-
-def _keep(tx: Tx, id: UUID, patch: Patch) -> None:
-    """Over what the hub tells, until it tells it back; what it has told back since is not kept any longer."""
-    ours = one(
-        tx,
-        """
-        SELECT fields FROM intake WHERE id = ? AND (
-            NOT EXISTS (SELECT 1 FROM feed WHERE entity = 'animal' AND key = intake.id)
-            OR EXISTS (SELECT 1 FROM op, link WHERE op.entity = 'animal' AND op.key = intake.id
-                       AND (op.seq > link.acked OR op.parked IS NOT NULL)))""",
-        id,
-    )
-    fields = json.loads(ours["fields"]) if ours else {}
-    row = {"id": str(id), "fields": json.dumps(fields | patch, ensure_ascii=False)}
-    tx.table("intake").upsert(row, pk="id")

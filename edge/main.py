@@ -136,6 +136,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
 
     from edge.api import TIDY_S, Chore, Yard, make_app
     from edge.auth import Auth
+    from edge.butchery import Butchery
     from edge.claims import Claims
     from edge.events import EventLog, Watch
     from edge.news import Newsstand
@@ -169,7 +170,8 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
         claims = Claims(box.db, box.clock, own.edge_claim_s)
         recordings = Recordings(box.db, box.clock)
         photos = Photos(box.db, box.capture, box.blobs, room, recipients, own.uploads)
-        return Yard(home, site, box.capture, claims, EventLog(box.db), uploads, recordings, photos, room)
+        butchery = Butchery(box.db, box.capture)
+        return Yard(home, site, box.capture, claims, EventLog(box.db), uploads, recordings, photos, butchery, room)
 
     room = Room(box.db, box.blobs, disk, ballast(settings), settings.edge_low_bytes)
     inner = Box.open(practice.settings(settings))

@@ -361,3 +361,22 @@ def people(tx: sqlite_utils.Database) -> None:
         INSERT INTO people SELECT 1, coalesce(contact_hub_ms, 0), 0, coalesce(contact_ms, 0),
             coalesce(contact_mono_ms, 0), coalesce(contact_boot, '') FROM link;
     """)
+
+
+@steps()
+def own(tx: sqlite_utils.Database) -> None:
+    """What this box wrote down of animals, hides and meat, for as long as the hub may not have told it back."""
+    tx.executescript("""
+        CREATE TABLE own (
+            entity TEXT NOT NULL,
+            id TEXT NOT NULL,
+            fields TEXT NOT NULL,             -- JSON
+            PRIMARY KEY (entity, id)
+        ) STRICT;
+        INSERT INTO own SELECT 'animal', id, fields FROM intake;
+        DROP VIEW IF EXISTS animal;
+        DROP TABLE intake;
+        DROP INDEX op_animal;
+        CREATE INDEX op_own ON op (entity, key) WHERE entity IN ('animal', 'skin', 'batch');
+        CREATE INDEX own_animal ON own (fields ->> 'animal_id') WHERE entity = 'skin';
+    """)

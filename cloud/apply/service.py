@@ -35,6 +35,11 @@ log = structlog.get_logger()
 
 Apply = Callable[..., Awaitable[None]]
 
+TELL: dict[str, Apply] = {
+    "animal": executors.tell_animals, "skin": executors.tell_hides, "batch": executors.tell_batches,
+}  # fmt: skip
+"""Who tells the site's boxes what the records that they write have come to."""
+
 TAGGED = CLAIMS["animal", "tag"]
 
 MAX_SEQS = 64
@@ -48,6 +53,8 @@ APPLY: dict[str, Apply] = {
     "copy": uploads.apply_copies,
     "manifest": processing.apply_manifests,
     "photo": uploads.apply_photos,
+    "skin": executors.apply_hides,
+    "batch": executors.apply_batches,
 }
 """Which service takes in the records that boxes write, in the order in which they speak of each other.
 
@@ -293,8 +300,9 @@ async def _merge(session: AsyncSession, ops: Sequence[hub.Fresh], site: UUID, no
         if keys := changed[entity]:
             told = {key: merge.values(records[entity, key]) for key in keys}
             await apply(session, told, node=ops[0].op.node, site=site, now=now)
-    if keys := changed["animal"]:  # at last, as it holds up whatever else the site is told
-        await executors.tell_animals(session, keys, site)
+    for entity, tell in TELL.items():  # at last, as it holds up whatever else the site is told
+        if keys := changed[entity]:
+            await tell(session, keys, site)
 
 
 async def _listed(session: AsyncSession, ops: Sequence[hub.Fresh], site: UUID) -> list[tuple[Op, int]]:

@@ -25,6 +25,8 @@ async def tell(session: AsyncSession, site_id: UUID, news: Sequence[News]) -> No
 
     Late in the transaction, please: nobody else can tell this site anything until it ends.
     """
+    if not news:
+        return
     taken = update(FeedHead).where(FeedHead.site_id == site_id).values(cursor=FeedHead.cursor + len(news))
     head = (await session.execute(taken.returning(FeedHead.cursor))).scalar_one()
     cursors = range(head - len(news) + 1, head + 1)

@@ -168,6 +168,36 @@ class Sacrifice(Base):
     verified: Mapped[datetime | None]
 
 
+class Hide(Base):
+    """What boxes say of the hide of an animal; times are readings of their clocks."""
+
+    __tablename__ = "hides"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    node: Mapped[UUID]
+    site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id), index=True)
+    animal_id: Mapped[UUID] = mapped_column(ForeignKey(Animal.id), index=True)
+    grade: Mapped[str | None] = mapped_column(Text)
+    faults: Mapped[list[str] | None]
+    heat_c: Mapped[int | None]
+    flayed: Mapped[dict[str, Any] | None]
+    salted: Mapped[dict[str, Any] | None]
+
+
+class Batch(Base):
+    """Meat that was weighed at a site, and the animals that it comes from."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    node: Mapped[UUID]
+    site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id), index=True)
+    animals: Mapped[list[str]]
+    weight_g: Mapped[int]
+    packs: Mapped[int]
+    weighed: Mapped[dict[str, Any]]
+
+
 class FeedHead(Base):
     """The cursor of the latest change at a site. Locked from taking a number until that transaction ends."""
 

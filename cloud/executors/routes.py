@@ -12,8 +12,11 @@ from cloud.executors import service
 from cloud.executors.schemas import (
     Allocate,
     Animal,
+    Balance,
+    Batch,
     EnrolmentCode,
     Executor,
+    Hide,
     NewAnimal,
     NewExecutor,
     NewSite,
@@ -55,6 +58,24 @@ async def add_animal(
 @get("/api/v1/sites/{site_id:uuid}/animals", roles=LOOK)
 async def animals(site_id: FromPath[UUID], session: given.Session) -> list[Animal]:
     return await service.animals(session, site_id)
+
+
+@get("/api/v1/sites/{site_id:uuid}/hides", roles=LOOK)
+async def hides(site_id: FromPath[UUID], session: given.Session) -> list[Hide]:
+    """The hides of a site: how good, and how long each lay before it was in salt."""
+    return await service.hides(session, site_id)
+
+
+@get("/api/v1/sites/{site_id:uuid}/batches", roles=LOOK)
+async def batches(site_id: FromPath[UUID], session: given.Session) -> list[Batch]:
+    """The meat that was weighed at a site."""
+    return await service.batches(session, site_id)
+
+
+@get("/api/v1/sites/{site_id:uuid}/balance", roles=LOOK)
+async def balance(site_id: FromPath[UUID], session: given.Session) -> list[Balance]:
+    """Animals, hides and meat of each day, and what is missing."""
+    return await service.balance(session, site_id)
 
 
 @post("/api/v1/sites/{site_id:uuid}/executors", roles=CHANGE)
@@ -132,6 +153,6 @@ async def allocate(
 
 
 ROUTES = [
-    add_site, sites, set_eid, add_animal, animals, add_executor, executors, remove_executor, new_code, nodes, revoke,
-    reinstate, news, news_codes, allocate,
+    add_site, sites, set_eid, add_animal, animals, hides, batches, balance, add_executor, executors, remove_executor,
+    new_code, nodes, revoke, reinstate, news, news_codes, allocate,
 ]  # fmt: skip

@@ -129,6 +129,52 @@ class Allocate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site_id: UUID
 
 
+class Hide(msgspec.Struct, frozen=True):
+    """``within_s`` is how soon after flaying it should have been in salt, by the heat; ``took_s`` how soon it was."""
+
+    id: UUID
+    animal_id: UUID
+    node: UUID
+    grade: str | None
+    faults: list[str]
+    heat_c: int | None
+    flayed: datetime | None
+    salted: datetime | None
+    within_s: float
+    took_s: float | None
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Meat that was weighed, and the animals that it comes from."""
+
+    id: UUID
+    node: UUID
+    animals: list[UUID]
+    weight_g: int
+    packs: int
+    weighed: datetime
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """What went in and came out at a site on a day of sacrifices, by its own date.
+
+    ``live_g`` is of the ``weighed_in`` of the ``animals`` that have a weight, ``expected_g`` the least and most that
+    these should give. ``without_hide`` and ``unweighed`` name the animals of which nobody has said anything. A batch of
+    several days counts on that of its first animal.
+    """
+
+    day: date
+    animals: int
+    weighed_in: int
+    live_g: int
+    expected_g: tuple[int, int]
+    meat_g: int
+    packs: int
+    hides: int
+    without_hide: list[UUID]
+    unweighed: list[UUID]
+
+
 class Sacrifice(msgspec.Struct, frozen=True):
     """``opened`` is a reading of the box's clocks, ``verified`` when its proof was found good."""
 

@@ -16,6 +16,7 @@ from cloud.executors.boxes import (
     seen,
     trusted,
 )
+from cloud.executors.butchery import apply_batches, apply_hides, balance, batches, hides, tell_batches, tell_hides
 from cloud.executors.feed import compare as feed_compare
 from cloud.executors.feed import has_told as feed_has_told
 from cloud.executors.feed import page as feed_page
@@ -58,7 +59,11 @@ __all__ = [
     "animals",
     "animals_of",
     "apply_animals",
+    "apply_batches",
+    "apply_hides",
     "apply_sacrifices",
+    "balance",
+    "batches",
     "box_keys",
     "enrol",
     "executors",
@@ -68,6 +73,7 @@ __all__ = [
     "feed_root",
     "feed_tell",
     "heir",
+    "hides",
     "listed_tags",
     "new_code",
     "node",
@@ -85,6 +91,8 @@ __all__ = [
     "site",
     "sites",
     "tell_animals",
+    "tell_batches",
+    "tell_hides",
     "trusted",
     "verified",
     "verify",

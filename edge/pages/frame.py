@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from litestar import MediaType, Request, Response
 from litestar.response import Redirect
 
+from shared.errors import QurbaniError
 from shared.pages.look import Look
 from shared.pages.visitor import language_of
 from shared.problems import as_qurbani_error, problem_response
 
 AnyRequest = Request[Any, Any, Any]
 Page = Response[str]
+Form = dict[str, Any]
+"""What a form was filled in with: a text, or several where a name comes several times."""
 
 THEMES = ("sunlight", "dark")
 MAX_FORM_BYTES = 16 << 10
@@ -38,3 +42,20 @@ def problem(request: AnyRequest, error: Exception) -> Response[Any]:
         return Redirect("/sign-in", status_code=303, query_params={"to": request.url.path})
     status = problem_response(request, error).status_code
     return page(request, "problem.html", status, status=status, code=ours.code)
+
+
+def number(form: Mapping[str, Any], name: str, scale: int = 1) -> int | None:
+    """What was typed in, also in Arabic digits and with a decimal comma. Raises ``bad_input`` with the ``field``."""
+    text = form.get(name) or ""
+    if not text.strip():
+        return None
+    try:
+        return round(float(text.replace(",", ".").replace("\u066b", ".")) * scale)
+    except (ValueError, OverflowError) as error:
+        raise QurbaniError("bad_input", f"{name} is a number", field=name) from error
+
+
+def several(form: Mapping[str, Any], name: str) -> list[str]:
+    """All that was ticked under a name."""
+    value = form.get(name)
+    return [value] if isinstance(value, str) else value or []

@@ -15,14 +15,13 @@ from edge.auth import Executor
 from edge.bus import OP, Bell
 from edge.capture import Capture
 from edge.intake import Entry, Intake
-from edge.pages.frame import MAX_FORM_BYTES, AnyRequest, Page, page
+from edge.pages.frame import MAX_FORM_BYTES, AnyRequest, Form, Page, number, page, several
 from edge.site import AnimalView, Site
 from shared.domain.animal import DEFECTS
 from shared.domain.order import CAPACITY
 from shared.errors import QurbaniError
 from shared.ids import new_id
 
-Form = dict[str, Any]
 Last = Annotated[UUID | None, QueryParameter()]
 
 _ANSWERED = ("bad_input", "conflict", "tag_taken")
@@ -74,11 +73,11 @@ def write_animal(
 
 def read_form(form: Mapping[str, Any]) -> Entry:
     """What was typed in, also in Arabic digits and with a decimal comma. Raises ``bad_input`` with its ``field``."""
-    weight = _number(form, "weight", 1000)
+    weight = number(form, "weight", 1000)
     fields = {
         "tag": form.get("tag", ""), "species": form.get("species"), "pen": form.get("pen", "").strip(),
-        "weight_g": weight, "age_months": _number(form, "age_months"), "sex": form.get("sex") or None,
-        "defects": _several(form.get("defects")), "vet_note": form.get("vet_note", "").strip(),
+        "weight_g": weight, "age_months": number(form, "age_months"), "sex": form.get("sex") or None,
+        "defects": several(form, "defects"), "vet_note": form.get("vet_note", "").strip(),
     }  # fmt: skip
     for name, value in fields.items():
         try:
@@ -89,20 +88,6 @@ def read_form(form: Mapping[str, Any]) -> Entry:
 
 
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Entry)}
-
-
-def _number(form: Mapping[str, Any], name: str, scale: int = 1) -> int | None:
-    text = form.get(name, "").strip()
-    if not text:
-        return None
-    try:
-        return round(float(text.replace(",", ".").replace("\u066b", ".")) * scale)
-    except (ValueError, OverflowError) as error:
-        raise QurbaniError("bad_input", f"{name} is a number", field=name) from error
-
-
-def _several(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else value or []
 
 
 def _filled(animal: AnimalView) -> Form:
@@ -127,7 +112,7 @@ def _form(
 ) -> Page:
     rest = {"refused": "", "field": "", "last": None, "photo_id": None}
     filled = dict.fromkeys(("tag", "species", "weight", "age_months", "sex", "pen", "vet_note"), "") | form
-    given = {"form": filled | {"defects": _several(form.get("defects"))}, "id": id, "is_new": is_new}
+    given = {"form": filled | {"defects": several(form, "defects")}, "id": id, "is_new": is_new}
     choices = {"all_species": tuple(CAPACITY), "all_defects": DEFECTS}
     return page(request, "intake.html", status_code, who=who, home=home, **rest | facts, **given, **choices)
 

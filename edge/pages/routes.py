@@ -19,7 +19,7 @@ from edge.claims import Claims
 from edge.eid import season
 from edge.events import EventLog
 from edge.gate import is_secure, session_cookie
-from edge.pages import intake
+from edge.pages import butchery, intake
 from edge.pages.animals import PHASES, by_pen
 from edge.pages.frame import MAX_FORM_BYTES, THEMES, AnyRequest, Page, page, problem
 from edge.recorder.window import Looker
@@ -217,6 +217,9 @@ OUTSIDE = [Router("/", route_handlers=[news], exception_handlers={Exception: pro
 """What is about the box itself, and not about what is done in a yard."""
 
 PAGES = [
-    Router("/", route_handlers=[animals, animal, overview, *intake.PAGES], exception_handlers={Exception: problem}),
+    Router(
+        "/", route_handlers=[animals, animal, overview, *intake.PAGES, *butchery.PAGES],
+        exception_handlers={Exception: problem},
+    ),
 ]
 """What each yard has of its own, below its ``home``."""

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from shared.domain.animal import Defect, Grams, Months, Note, Sex, Species, Tag
+from shared.domain.hide import Celsius, Fault, Grade
 from shared.domain.machine import Machine
+from shared.domain.meat import BatchGrams, Packs
 from shared.domain.sacrifice import SACRIFICE
 
 Policy = Literal["last_writer", "write_once", "lattice", "cloud_only", "edge_only", "set_union", "review"]
@@ -26,10 +28,6 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "state": "lattice",
         "note": "last_writer",
         "shares": "review",  # how many were named; one animal has one to seven
-    },
-    "skin": {
-        "animal_id": "write_once",
-        "sold": "review",  # to whom and for how much
     },
     "cash": {  # taken at the site
         "reference": "write_once",  # of the order that it is for
@@ -82,6 +80,23 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "vet_note": "last_writer",
         "arrived": "last_writer",  # a clock reading
     },
+    "skin": {
+        "site_id": "write_once",
+        "animal_id": "write_once",
+        "grade": "last_writer",  # of shared.domain.hide.GRADES
+        "faults": "last_writer",  # of shared.domain.hide.FAULTS
+        "heat_c": "last_writer",  # how hot it was when it was flayed
+        "flayed": "last_writer",  # a clock reading
+        "salted": "last_writer",  # a clock reading
+        "sold": "review",  # to whom and for how much
+    },
+    "batch": {  # meat on the scales
+        "site_id": "write_once",
+        "animals": "last_writer",  # the ids of those that it comes from
+        "weight_g": "last_writer",
+        "packs": "last_writer",
+        "weighed": "write_once",  # a clock reading
+    },
     # Written by the hub, drawn by boxes through the site feed.
     "site": {
         "name": "cloud_only",
@@ -116,7 +131,10 @@ FIELDS: dict[str, dict[str, Policy]] = {
     },
 }
 
-TOLD = ("site", "animal", "share", "executor", "film", "receipt")
+OWN = ("animal", "skin", "batch")
+"""What boxes write and the hub tells back: a box shows its own word until it has heard it."""
+
+TOLD = ("site", "share", "executor", "film", "receipt", *OWN)
 """What the hub tells boxes in the site feed."""
 
 
@@ -145,6 +163,12 @@ VALUES: dict[tuple[str, str], Any] = {
     ("animal", "sex"): Sex | None,
     ("animal", "defects"): list[Defect],
     ("animal", "vet_note"): Note,
+    ("skin", "grade"): Grade | None,
+    ("skin", "faults"): list[Fault],
+    ("skin", "heat_c"): Celsius | None,
+    ("batch", "animals"): list[str],
+    ("batch", "weight_g"): BatchGrams,
+    ("batch", "packs"): Packs,
 }
 """What a value of these fields must be."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import date as Date
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,9 @@ class Look:
     """Renders the templates of ``folders`` over those that all parts share.
 
     A template sees ``language``, ``direction``, ``languages``, ``asset(name)``, gettext's functions, and the
-    filters ``bdi``, ``isolate``, ``listed``, ``day``, ``clock``, ``position``, ``size`` (of bytes) and ``ago``;
-    everything else comes from the caller. A name that nobody gave is an error, never an empty place on the page.
+    filters ``bdi``, ``isolate``, ``listed``, ``day``, ``clock``, ``date``, ``position``, ``size`` (of bytes), ``kilos``
+    (of grams), ``span`` (of seconds) and ``ago``; everything else comes from the caller. A name that nobody gave is an
+    error, never an empty place on the page.
     """
 
     def __init__(self, *folders: Path) -> None:
@@ -94,7 +96,20 @@ def _of(language: str) -> dict[str, Callable[..., str]]:
         scale = max(0, min(count.bit_length() - 1, 49)) // 10
         return format_unit(round(count / 1024**scale, 1 if scale > 2 else 0), _BYTES[scale], "short", locale=language)
 
+    def date(day: Date) -> str:
+        return format_date(day, "full", locale=language)
+
+    def kilos(grams: int) -> str:
+        return format_unit(round(grams / 1000, 1), "mass-kilogram", "short", locale=language)
+
+    def span(seconds: float) -> str:
+        minutes = round(seconds / 60)
+        parts = [(minutes // 60, "duration-hour"), (minutes % 60, "duration-minute")]
+        said = [format_unit(count, unit, "short", locale=language) for count, unit in parts if count]
+        return " ".join(said) or format_unit(0, "duration-minute", "short", locale=language)
+
     def ago(seconds: float) -> str:
         return format_timedelta(timedelta(seconds=-seconds), add_direction=True, locale=language)
 
-    return {"listed": listed, "day": day, "clock": clock, "size": size, "ago": ago}
+    return {"listed": listed, "day": day, "clock": clock, "date": date, "size": size, "kilos": kilos, "span": span,
+            "ago": ago}

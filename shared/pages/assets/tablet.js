@@ -1,8 +1,10 @@
 // What every page of a tablet does: keep itself for when the box is away, send what was recorded, follow what changes.
 
-import { follow } from './live.js'
+import { follow, refresh } from './live.js'
 import { work } from './queue.js'
 import { show } from './show.js'
+
+const TICK_MS = 30_000
 
 const page = document.body.dataset
 const { home = '', after } = page
@@ -31,6 +33,7 @@ if (after !== undefined) {
 if ('signedOut' in page) caches?.delete('pages') // what the last one saw is not for the next
 
 if (part('record')) import('./record.js').then(({ start }) => start(part('record'), home))
+if (part('ticking')) setInterval(() => refresh().catch(() => {}), TICK_MS)
 if (part('photo')) import('./photo.js').then(({ start }) => start(part('photo')))
 if (part('news')) import('./news.js').then(({ start }) => start(part('news')))
 if (part('filter')) import('./filter.js').then(({ start }) => start(part('filter')))

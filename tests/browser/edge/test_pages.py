@@ -31,7 +31,8 @@ def unnamed(page: Tab) -> list[dict[str, Any]]:
 
 def test_every_page_fits_every_screen_in_every_language(site: Site, page: Tab) -> None:
     animal = site.animals[3]
-    paths = ["/animals", f"/animals/{animal}", "/overview", "/intake", f"/intake/{animal}", "/nothing"]
+    paths = ["/animals", f"/animals/{animal}", "/overview", "/intake", f"/intake/{animal}", "/hides",
+             f"/hides/new?animal={animal}", "/meat", "/meat/new", "/nothing"]
     for language, direction in DIRECTIONS.items():
         for path in paths:
             page.open(f"{site.box.url}/language/{language}?to={path}")
