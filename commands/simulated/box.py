@@ -249,7 +249,7 @@ class SimulatedBox:
         return {id: bool(sent) for id, sent in rows if id in self._blobs.held}
 
     def wanted(self) -> set[str]:
-        return {id for (id,) in self._db.read(lambda tx: tx.execute("SELECT blob_id FROM video").fetchall())}
+        return {id for (id,) in self._db.read(lambda tx: tx.execute("SELECT id FROM blob").fetchall())}
 
     def save(self) -> Image:
         return Image(self._db.save(), dict(self._blobs.held), dict(self._ring.held))

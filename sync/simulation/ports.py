@@ -93,7 +93,7 @@ class Box(Protocol):
         ...
 
     def wanted(self) -> set[str]:
-        """The blobs that records speak of."""
+        """Every blob that it has had, let go since or not."""
         ...
 
     def save(self) -> Any:
