@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
 from edge.db import Tx
 from edge.node import its_site
-from shared.clock import from_ms
+from shared.clock import Reading
 from shared.domain.eid import Eid, Timing, Window, window
 
 Season = Literal["before", "open", "over"]
@@ -36,14 +35,9 @@ def its_window(tx: Tx) -> Window | None:
 def timing(found: Window | None, video: Mapping[str, Any]) -> Timing | None:
     """Of a row of a video; None as long as nobody has said when it is Eid here.
 
-    The act lies between the readings at which the sacrifice was ``opened`` and the video ``captured``;
-    ``uncertain_ms`` is by how much the clock may have been off (None: nobody knows).
+    The act lies between the readings at which the sacrifice was ``opened`` and the video ``captured``.
     """
     if found is None:
         return None
-    opened, captured = json.loads(video["opened"]), json.loads(video["captured"])
-    if video["uncertain_ms"] is None or opened["boot"] != captured["boot"]:
-        return "unsure"
-    off = timedelta(milliseconds=video["uncertain_ms"])
-    return found.timing(from_ms(opened["wall_ms"]) - off, from_ms(captured["wall_ms"]) + off)
-
+    opened, captured = (msgspec.json.decode(video[name], type=Reading) for name in ("opened", "captured"))
+    return found.timing_of(opened, captured, video["uncertain_ms"])

@@ -12,7 +12,7 @@ import hashlib
 import io
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -124,6 +124,7 @@ def _picture(text: str) -> Image.Image:
     from PIL import Image
 
     code = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="L")
-    pixels = memoryview(code.to_image(scale=_MODULE_PIXELS))
+    drawn: Any = code.to_image(scale=_MODULE_PIXELS)  # a buffer, which its type does not say before Python 3.12
+    pixels: Any = memoryview(drawn)
     height, width = pixels.shape
     return Image.frombytes("L", (width, height), pixels.tobytes())

@@ -14,14 +14,15 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from demo.mailbox import Mail
-from shared.crypto import SealKey
+from shared.crypto import SealKey, SigningKey
 from shared.domain.verdict import Frame, Outcome, Reason, ShareMatch, Verdict
+from shared.evidence.manifest import FIRST, Capture, Manifest, Moment, judged, sign
 from shared.ids import new_id
 from shared.sealed import Sealer
 from tests import blank
 from tests.cloud_hub import Box, CloudHub, Person
 
-CLOCK = {"wall_ms": 1_780_000_000_000, "mono_ms": 60_000, "boot": "boot-0"}
+CLOCK: dict[str, Any] = {"wall_ms": 1_780_000_000_000, "mono_ms": 60_000, "boot": "boot-0"}
 
 
 @cache
@@ -106,6 +107,21 @@ class Filmed:
         )
         fields = {"video_id": str(self.video), "outcome": outcome, "body": msgspec.to_builtins(body)}
         self.box.write("verdict", self.verdict, fields)
+        self.box.sync()
+
+    def manifest(self, uncertain_ms: int | None = None, **change: Any) -> Manifest:
+        """What the box says of its capture; ``uncertain_ms`` is by how much its clock may be off."""
+        captured = Capture(1, FIRST, Moment(**CLOCK, uncertain_ms=uncertain_ms))
+        made = Manifest(
+            self.box.node, self.video, hashlib.sha256(self.content).hexdigest(), len(self.content), "video/mp4",
+            captured, {"software": "0.1.0"}, CLOCK["wall_ms"], judged(Verdict("authentic", "1")),
+        )  # fmt: skip
+        return msgspec.structs.replace(made, **change)
+
+    def sign(self, uncertain_ms: int | None = None, key: SigningKey | None = None, **change: Any) -> None:
+        """The op of the manifest, signed by the box or with another key."""
+        text = sign(key or self.box.identity.key, self.manifest(uncertain_ms, **change)).decode()
+        self.box.write("manifest", self.video, {"video_id": str(self.video), "text": text})
         self.box.sync()
 
     def go_ahead(self, variant: str, content: bytes) -> None:

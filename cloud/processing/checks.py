@@ -14,10 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import service as executors
 from cloud.platform import audit, jobs, outbox
-from cloud.processing import models, repeats
-from cloud.processing.completion import BEFORE, NOT_COMPARED, complete
+from cloud.processing import manifests, models, repeats
+from cloud.processing.completion import BEFORE, EID_UNSURE, NOT_COMPARED, OUTSIDE_EID, complete
 from cloud.processing.schemas import Check, HeardName, Repeat, Told
 from cloud.uploads import service as uploads
+from shared.clock import Reading
+from shared.domain.eid import Timing, Window
 from shared.domain.verdict import Verdict
 from shared.errors import QurbaniError
 from shared.events import VideoProcessed
@@ -124,8 +126,9 @@ async def _end(session: AsyncSession, check: models.Check, now: datetime) -> Non
     sacrifice = await executors.sacrifice(session, video.sacrifice_id)
     names = {share.name for share in await executors.shares_on(session, sacrifice.animal_id)}
     found = [repeat.video_id for repeat in await repeats.of(session, video.id)]
-    before = BEFORE if found else None if check.comparable else NOT_COMPARED
-    outcome, reasons = complete(await _verdict(session, check.verdict_id), names, before)
+    doubts = [BEFORE] if found else [] if check.comparable else [NOT_COMPARED]
+    doubts += await _timing_doubts(session, video.id, sacrifice)
+    outcome, reasons = complete(await _verdict(session, check.verdict_id), names, doubts)
     check.outcome, check.reasons, check.ended = outcome, list(reasons), now
     await audit.record(
         session, "processing.end", now=now, subject=video.id, verdict=outcome, reasons=list(reasons),
@@ -134,6 +137,20 @@ async def _end(session: AsyncSession, check: models.Check, now: datetime) -> Non
     result = VideoProcessed(video.id, video.sacrifice_id, outcome, reasons, tuple(found))
     subject = await uploads.subject_of(session, video.sacrifice_id)
     await outbox.publish(session, "video.processed-final", result, subject=subject, now=now)
+
+
+async def _timing_doubts(session: AsyncSession, video_id: UUID, sacrifice: executors.Sacrifice) -> list[str]:
+    """Whether it was Eid at the site, where somebody has said when that is."""
+    site = await executors.site(session, sacrifice.site_id)
+    if site.eid_begins is None or site.eid_ends is None:
+        return []
+    captured = await manifests.captured(session, video_id)
+    timing: Timing = "unsure"
+    if captured:
+        opened = msgspec.convert(sacrifice.opened, Reading)
+        filmed = Reading(captured.wall_ms, captured.mono_ms, captured.boot)
+        timing = Window(site.eid_begins, site.eid_ends).timing_of(opened, filmed, captured.uncertain_ms)
+    return {"inside": [], "outside": [OUTSIDE_EID], "unsure": [EID_UNSURE]}[timing]
 
 
 async def _verdict(session: AsyncSession, verdict_id: UUID) -> Verdict:

@@ -16,14 +16,19 @@ BEFORE = "act_seen_before"
 NOT_COMPARED = "not_compared"
 """It could not be looked up among the earlier ones."""
 
+OUTSIDE_EID = "outside_eid"
+"""It was sacrificed before the prayer was over at its site, or after the days of Eid: whoever lets it pass says why."""
+EID_UNSURE = "eid_unsure"
+"""The box's clock cannot tell whether it was within the days and hours of Eid."""
 
-def complete(verdict: Verdict, names: Collection[str], doubt: str | None = None) -> tuple[Outcome, tuple[str, ...]]:
+
+def complete(verdict: Verdict, names: Collection[str], doubts: Collection[str] = ()) -> tuple[Outcome, tuple[str, ...]]:
     """The outcome for an animal whose shares are on behalf of ``names``, and the codes of the reasons.
 
     Only a verdict that is ``authentic`` can give that, and only with evidence for every share (person, animal and
     knife together, and each name heard), and without a ``doubt`` from the comparison with earlier videos.
     """
-    codes = tuple(reason.code for reason in verdict.reasons) + ((doubt,) if doubt else ())
+    codes = tuple(reason.code for reason in verdict.reasons) + tuple(doubts)
     if verdict.outcome != "authentic":
         return verdict.outcome, codes
     heard = {share.name for share in verdict.shares if share.heard == "heard"}
@@ -31,4 +36,4 @@ def complete(verdict: Verdict, names: Collection[str], doubt: str | None = None)
         return "review", (*codes, INCONSISTENT)
     if not names or not heard.issuperset(names):
         return "review", (*codes, SHARE_NOT_CHECKED)
-    return "review" if doubt else "authentic", codes
+    return "review" if doubts else "authentic", codes

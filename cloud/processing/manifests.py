@@ -19,7 +19,7 @@ from cloud.processing import models
 from cloud.uploads import service as uploads
 from shared.clock import to_ms
 from shared.errors import QurbaniError
-from shared.evidence.manifest import Capture, Derived, Manifest, Signer, read, sign
+from shared.evidence.manifest import Capture, Derived, Manifest, Moment, Signer, read, sign
 from sync.ops import HUB
 
 
@@ -66,6 +66,13 @@ def _told(fields: Mapping[str, Any]) -> Told:
         return msgspec.convert(fields, Told)
     except msgspec.ValidationError as error:
         raise QurbaniError("bad_op", f"manifest: {error}") from error
+
+
+async def captured(session: AsyncSession, video_id: UUID) -> Moment | None:
+    """When a video was recorded, as its box signed it; None as long as it has not."""
+    row = await session.get(models.Manifest, video_id)
+    origin = read(row.text.encode()).manifest.origin if row else None
+    return origin.captured if isinstance(origin, Capture) else None
 
 
 async def manifest(

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.executors import service as executors
 from cloud.platform import audit, outbox
 from cloud.processing import models, repeats
+from cloud.processing.completion import OUTSIDE_EID
 from cloud.processing.schemas import Case, Decision, Figures, NewVote, Say, Vote, Waiting
 from cloud.uploads import service as uploads
 from shared.domain.verdict import Verdict
@@ -131,15 +132,12 @@ async def of(session: AsyncSession, video_id: UUID) -> Case:
 async def _with_evidence(session: AsyncSession, case: Case) -> Case:
     check = await session.get_one(models.Check, case.video_id)
     verdict = await _verdict(session, check)
-    earlier = tuple(each.video_id for each in await repeats.of(session, case.video_id))
+    known = {reason.code for reason in verdict.reasons}
     return msgspec.structs.replace(
-        case,
-        reasons=verdict.reasons,
-        shares=verdict.shares,
-        frames=verdict.frames,
-        words=verdict.words,
-        earlier=earlier,
-    )
+        case, reasons=verdict.reasons, shares=verdict.shares, frames=verdict.frames, words=verdict.words,
+        doubts=tuple(code for code in check.reasons or () if code not in known),
+        earlier=tuple(each.video_id for each in await repeats.of(session, case.video_id)),
+    )  # fmt: skip
 
 
 async def was_approved(session: AsyncSession, video_id: UUID) -> bool:
@@ -164,6 +162,8 @@ async def vote(session: AsyncSession, video_id: UUID, reader: UUID, new: NewVote
         raise QurbaniError("conflict", f"it was {row.decision} meanwhile")
     if new.vote == "remedy" and (row.kind == "blind" or not new.note.strip()):
         raise QurbaniError("bad_input", "a remedy says what the site is to do, of a video that no check could judge")
+    if new.vote == "approve" and not new.note.strip() and OUTSIDE_EID in await _objections(session, video_id):
+        raise QurbaniError("bad_input", "say why a sacrifice outside the days and hours of Eid counts")
     said = {"vote": new.vote, "note": new.note, "at": now}
     one = insert(models.Vote).values(video_id=video_id, user_id=reader, **said)
     await session.execute(one.on_conflict_do_update(index_elements=["video_id", "user_id"], set_=said))
@@ -194,6 +194,10 @@ async def _needed(session: AsyncSession, row: models.Review) -> dict[Say, int]:
         return {"approve": 1, "reject": 1}
     sold = await repeats.proofs_of_others(session, row.video_id)
     return {"approve": TWO if sold else 1, "reject": TWO, "remedy": 1}
+
+
+async def _objections(session: AsyncSession, video_id: UUID) -> Sequence[str]:
+    return await session.scalar(select(models.Check.reasons).where(models.Check.video_id == video_id)) or ()
 
 
 async def _verdict(session: AsyncSession, check: models.Check) -> Verdict:

@@ -10,6 +10,8 @@ import msgspec
 from astral import Observer
 from astral.sun import sunrise, sunset
 
+from shared.clock import Reading, from_ms
+
 Timing = Literal["inside", "outside", "unsure"]
 
 PRAYED = timedelta(minutes=45)
@@ -44,6 +46,16 @@ class Window(msgspec.Struct, frozen=True):
         if self.begins <= earliest and latest < self.ends:
             return "inside"
         return "outside" if latest < self.begins or self.ends <= earliest else "unsure"
+
+    def timing_of(self, opened: Reading, captured: Reading, uncertain_ms: int | None) -> Timing:
+        """Where a sacrifice lies that was opened and then filmed, as one box read its clocks.
+
+        ``uncertain_ms`` is by how much its wall clock may have been off (None: nobody knows).
+        """
+        if uncertain_ms is None or opened.boot != captured.boot:
+            return "unsure"
+        off = timedelta(milliseconds=uncertain_ms)
+        return self.timing(from_ms(opened.wall_ms) - off, from_ms(captured.wall_ms) + off)
 
 
 def window(eid: Eid) -> Window | None:

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from commands.evidence import app
 from demo.answers import wait_for
 from shared.crypto import SigningKey
-from shared.domain.verdict import Verdict
-from shared.evidence.manifest import FIRST, Capture, Manifest, Moment, judged, sign
 from tests.cloud_hub import CloudHub
-from tests.filmed import CLOCK, Filmed
-
-
-def manifest(film: Filmed, **change: Any) -> Manifest:
-    captured = Capture(1, FIRST, Moment(**CLOCK))
-    made = Manifest(
-        film.box.node, film.video, hashlib.sha256(film.content).hexdigest(), len(film.content), "video/mp4", captured,
-        {"software": "0.1.0"}, CLOCK["wall_ms"], judged(Verdict("authentic", "1")),
-    )  # fmt: skip
-    return replace(made, **change)
-
-
-def tell(film: Filmed, made: Manifest, key: SigningKey | None = None) -> None:
-    text = sign(key or film.box.identity.key, made).decode()
-    film.box.write("manifest", film.video, {"video_id": str(film.video), "text": text})
-    film.box.sync()
+from tests.filmed import Filmed
 
 
 def verify(*arguments: object) -> tuple[int, dict[str, Any]]:
@@ -43,7 +24,7 @@ def test_from_the_box_to_whoever_doubts(busy_hub: CloudHub, tmp_path: Path) -> N
     film = Filmed(busy_hub, "Ahmed Benali")
     film.tell()
     film.judge()
-    tell(film, manifest(film))
+    film.sign()
     film.send()
     wait_for("the donor to be shown the video", lambda: film.order_state() == "verified")
     for variant, who in (("original", busy_hub.admin), ("compressed", film.donor), ("poster", film.donor)):
@@ -63,7 +44,7 @@ def test_from_the_box_to_whoever_doubts(busy_hub: CloudHub, tmp_path: Path) -> N
 def test_what_a_donor_may_not_see_has_no_manifest_for_them(busy_hub: CloudHub) -> None:
     film = Filmed(busy_hub, "Ahmed Benali")
     film.tell()
-    tell(film, manifest(film))
+    film.sign()
     assert film.donor.http.get(film.url("original") + "/manifest").status_code == 404
     assert film.donor.http.get(film.url("compressed") + "/manifest").status_code == 404
 
@@ -71,10 +52,10 @@ def test_what_a_donor_may_not_see_has_no_manifest_for_them(busy_hub: CloudHub) -
 def test_a_manifest_that_does_not_hold_is_parked(busy_hub: CloudHub) -> None:
     film = Filmed(busy_hub, "Ahmed Benali")
     film.tell()
-    for made, key, code in (
-        (manifest(film), SigningKey.generate(), "bad_signature"),
-        (manifest(film, sha256="ab" * 32), None, "bad_op"),
+    for key, change, code in (
+        (SigningKey.generate(), {}, "bad_signature"),
+        (None, {"sha256": "ab" * 32}, "bad_op"),
     ):
         film.box.parked.clear()
-        tell(film, made, key)
+        film.sign(key=key, **change)
         assert [parked.code for parked in film.box.parked.values()] == [code]

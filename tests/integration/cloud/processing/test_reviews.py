@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +12,10 @@ from cloud.processing import reviews
 from demo.answers import wait_for
 from shared.ids import new_id
 from tests.cloud_hub import CloudHub, Person
-from tests.filmed import Filmed, another, clip, seal
+from tests.filmed import CLOCK, Filmed, another, clip, seal
+
+FILMED_ON = datetime.fromtimestamp(CLOCK["wall_ms"] / 1000, UTC).date() - timedelta(days=1)
+"""A tenth of Dhu al-Hijja within whose days the films of the tests were made."""
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +162,33 @@ def test_few_of_the_decided_are_drawn_and_the_same_ones_again() -> None:
     drawn = [reviews._is_drawn(id) for id in ids]
     assert drawn == [reviews._is_drawn(id) for id in ids]
     assert 120 < sum(drawn) < 280
+
+
+@pytest.mark.parametrize(("day", "uncertain_ms", "doubts"), [
+    (FILMED_ON, 5_000, []),
+    (FILMED_ON + timedelta(days=10), 5_000, ["outside_eid"]),
+    (FILMED_ON, None, ["eid_unsure"]),
+])  # fmt: skip
+def test_what_was_not_surely_within_eid_waits_for_a_person_who_says_why(
+    busy_hub: CloudHub, day: date, uncertain_ms: int | None, doubts: list[str]
+) -> None:
+    film = Filmed(busy_hub, "Ahmed Benali")
+    place = "UPDATE executors.sites SET latitude = 36.75, longitude = 3.06 WHERE id = :id RETURNING id"
+    busy_hub.sql(place, id=film.site)
+    busy_hub.admin.ask("PUT", f"/api/v1/sites/{film.site}/eid", {"day": day.isoformat()})
+    film.tell()
+    film.sign(uncertain_ms)
+    film.judge()
+    film.send()
+    wait_for("the outcome to be known", lambda: film.state() == "processed")
+    found = busy_hub.admin.get(f"/api/v1/videos/{film.video}/check")
+    assert (found["outcome"], found["reasons"]) == ("review" if doubts else "authentic", doubts)
+    if doubts:
+        assert case(film)["doubts"] == doubts
+        if doubts == ["outside_eid"]:
+            assert vote(busy_hub.admin, film, "approve", status=400)["code"] == "bad_input"
+        vote(busy_hub.admin, film, "approve", "The moon was sighted a day earlier there.")
+    wait_for("the order to be verified", lambda: film.order_state() == "verified")
 
 
 @pytest.mark.parametrize("role", ["donor", "auditor", "executor"])
