@@ -8,13 +8,14 @@ import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from commands.moving import moving
+from commands.moving import moving, passing
 from edge import address, main
 from edge import doctor as checks
 from edge.disk import Disk
@@ -109,6 +110,29 @@ def doctor(as_json: AsJson = False) -> None:
             typer.echo(f"{sign:<7} {finding.what}: {finding.detail}")
     if not all(finding.is_well for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def record(
+    camera: Annotated[str, typer.Argument(help="One of those that QURBANI_EDGE_CAMERAS names.")],
+    sacrifice: Annotated[UUID | None, typer.Option(help="The one to record; without it the camera is tried.")] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How long; Ctrl-C ends it as well.")] = 60,
+    as_json: AsJson = False,
+) -> None:
+    """Record a sacrifice with a camera of the box, by hand, or try what the camera sends. The box has to run."""
+    from edge.recorder import byhand
+
+    with main.opened(load()) as box:
+        if sacrifice is None:
+            tried = byhand.attempt(box, camera)
+            typer.echo(msgspec.json.encode(tried) if as_json else tried.line())
+            return
+        with passing(f"{camera} records", seconds) as passed:
+            kept = byhand.record(box, camera, sacrifice, seconds, passed)
+    if as_json:
+        typer.echo(msgspec.json.encode(kept))
+    else:
+        typer.echo(f"video {kept.id} is kept, {_size(kept.size)}; it is being checked")
 
 
 @app.command()

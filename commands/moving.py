@@ -1,4 +1,4 @@
-"""The progress bar of commands that move many bytes."""
+"""The progress bars of commands that take long: for bytes, and for time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 
 @contextmanager
@@ -17,3 +17,12 @@ def moving(what: str) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(what, total=None)
         yield lambda size: bar.advance(task, size)
+
+
+@contextmanager
+def passing(what: str, seconds: float) -> Iterator[Callable[[float], None]]:
+    """Shows how much of ``seconds`` has passed, on a terminal; the function is told how many have."""
+    columns = (TextColumn(what), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=seconds)
+        yield lambda passed: bar.update(task, completed=passed)

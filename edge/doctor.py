@@ -51,6 +51,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield _videos(db, Blobs(settings.blobs, Keys.load(settings.keys).seal))
         if (state := replicator.read_state(settings)) is not None:
             yield _replica(state, settings, SystemClock().read())
+        yield _recordings(db, settings, is_running=is_running)
         if not is_running:
             yield _leases(db)
             yield _half_files(settings.folder)
@@ -156,6 +157,28 @@ def _replica(state: State, settings: Settings, now: Reading) -> Finding:
     if os.stat(state.folder).st_dev == settings.folder.stat().st_dev:
         return Finding("replica", False, f"{told}: that is the disk of the box itself, and dies with it")
     return Finding("replica", True, told)
+
+
+def _recordings(db: Database, settings: Settings, *, is_running: bool) -> Finding:
+    """What cameras of the box left when they were cut; a running box sees to it itself."""
+    known = {row["id"]: row["state"] for row in db.rows("SELECT id, state FROM recording")}
+    strange = [folder.name for folder in settings.recordings.glob("*") if folder.name not in known]
+    if strange:
+        return Finding("recordings", False, f"{len(strange)} that nobody knows, first {strange[0]}; they are kept")
+    left = sum(state in ("asked", "running") for state in known.values())
+    if not left or is_running:
+        return Finding("recordings", True, f"{left} under way" if left else "none was cut")
+    from edge.main import Box  # what nobody else here needs: a media library
+    from edge.recorder.office import finish
+
+    box = Box.open(settings)
+    try:
+        done = finish(box)
+    finally:
+        box.db.close()
+    if done < left:
+        return Finding("recordings", False, f"{left - done} that were cut cannot be made videos of; see the log")
+    return Finding("recordings", True, f"{done} that were cut are videos now", is_mended=True)
 
 
 def _leases(db: Database) -> Finding:

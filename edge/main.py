@@ -31,6 +31,7 @@ from edge.db import Database
 from edge.disk import Ballast, Disk
 from edge.node import Keys, Node
 from edge.recorder import address as cameras
+from edge.recordings import Recordings
 from edge.replicator import recipient
 from edge.settings import Settings
 from edge.site import Site
@@ -108,6 +109,8 @@ def serve(settings: Settings) -> None:
     with opened(settings) as box:
         practice.begin(settings, Site(box.db).languages(), box.clock, new_id)
         authority = _front(box).authority if settings.edge_tls else None
+        # Also where its cameras have gone: what they had begun to record is not lost.
+        has_recorder = bool(settings.edge_cameras or Recordings(box.db, box.clock).unfinished())
     listening = address.listen(settings)
     where = address.write(settings, listening, authority)
     structlog.get_logger(__name__).info("box_started", **msgspec.structs.asdict(where))
@@ -117,7 +120,7 @@ def serve(settings: Settings) -> None:
         "worker": Program(_process("worker"), [lock]),
         "agent": Program(_process("agent"), [lock]),
     }
-    if settings.edge_cameras:
+    if has_recorder:
         programs["recorder"] = Program(_process("recorder"), [lock])
     if settings.edge_replica:
         programs["replica"] = Program(_process("replica"), [lock])
@@ -145,7 +148,6 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
     from edge.photos import Photos
     from edge.preflight import Preflights
     from edge.recorder.window import Looker
-    from edge.recordings import Recordings
     from edge.room import Room
     from edge.uploads import VideoUploads
     from models_tflite.store import Store

@@ -49,6 +49,13 @@ class Desk:
             if asked.stop_ms is not None:
                 self._films[asked.id].end(asked.stop_ms * 1000)
 
+    def finish(self) -> int:
+        """Make videos of what is there, and wait for them; how many recordings have ended that way."""
+        before = self._keeper.ledger.unfinished()
+        for asked in before:
+            self._film(asked, 0).run()
+        return len(before) - len(self._keeper.ledger.unfinished())
+
     def tidy(self) -> None:
         """Remove what is left of recordings that were kept. To be called at start."""
         open_ones = {str(asked.id) for asked in self._keeper.ledger.unfinished()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -49,7 +50,7 @@ class Office:
             for address in parse(settings.edge_cameras)
         }
         self._stills = {name: Still(camera.ring) for name, camera in self._cameras.items()}
-        self._desks = [self._desk(box, ledger) for box, ledger in zip(boxes, self._ledgers, strict=True)]
+        self._desks = [desk(box, self._cameras, bell) for box in boxes]
         self._window = Window(settings.run, self._answer)
 
     def run(self, ear: Ear) -> None:
@@ -63,16 +64,6 @@ class Office:
             for desk in self._desks:
                 desk.look()
             ear.wait(LOOK_S)
-
-    def _desk(self, box: Box, ledger: Recordings) -> Desk:
-        own = box.settings
-        room = Ballast(own.ballast, own.edge_ballast_bytes)
-        keeper = Keeper(ledger, Arrival(box.capture, box.blobs, self._bell), self._bell, now_us, new_id, room.drop)
-        recipients = [box.keys.seal.public, box.node.hub_seal]
-        return Desk(
-            keeper, self._cameras, own.recordings, recipients, box.keys.seal, box.clock,
-            own.edge_preroll_s, own.edge_recording_s,
-        )  # fmt: skip
 
     def _changed(self, camera: str) -> None:
         for ledger in self._ledgers:
@@ -94,6 +85,22 @@ class Office:
     def _view(self, camera: Camera) -> CameraView:
         busy = [sacrifice for desk in self._desks for sacrifice in desk.recorded_by(camera.name)]
         return msgspec.structs.replace(camera.view(), recording=busy)
+
+
+def desk(box: Box, cameras: Mapping[str, Camera], bell: Bell) -> Desk:
+    """That of one yard."""
+    own, ledger = box.settings, Recordings(box.db, box.clock)
+    room = Ballast(own.ballast, own.edge_ballast_bytes)
+    keeper = Keeper(ledger, Arrival(box.capture, box.blobs, bell), bell, now_us, new_id, room.drop)
+    recipients = [box.keys.seal.public, box.node.hub_seal]
+    return Desk(
+        keeper, cameras, own.recordings, recipients, box.keys.seal, box.clock, own.edge_preroll_s, own.edge_recording_s
+    )
+
+
+def finish(box: Box) -> int:
+    """Have videos made of what was left, where no recorder runs; how many recordings that were."""
+    return desk(box, {}, Bell(box.settings.run, "recorder")).finish()
 
 
 def now_us() -> int:

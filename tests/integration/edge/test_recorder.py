@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import signal
@@ -178,6 +179,38 @@ def test_what_a_camera_sees_and_what_is_wrong_with_it(yard: Yard) -> None:
         assert quote(PASSWORD, safe="") not in told
 
 
+@pytest.mark.slow
+def test_by_hand(yard: Yard) -> None:
+    yard.ready("shed", 2)
+    tried = yard.box.command("record", "shed")
+    assert "h264 320x180, 15 pictures a second, with sound; a key frame every 2.0 s" in tried.stdout
+    wrong = yard.box.command("record", "lost", "--sacrifice", str(yard.sacrifice()), check=False)
+    assert (wrong.returncode, "camera_lost" in wrong.stderr) == (1, True)
+    kept = yard.box.command("record", "shed", "--sacrifice", str(yard.sacrifice()), "--seconds", "1", "--json")
+    clocks = [clock for _, clock in watched(yard.film(UUID(json.loads(kept.stdout)["id"])))]
+    assert clocks[-1] - clocks[0] > PREROLL_S * 1000
+
+
+@pytest.mark.slow
+def test_the_doctor_makes_videos_of_what_was_cut(yard: Yard) -> None:
+    """Also where no recorder will run any more, and what nobody knows is left alone."""
+    yard.ready("gate", 0.5)
+    recording = yard.record(yard.sacrifice(), "gate")
+    until(partial(yard.is_in, recording, "running"))
+    yard.box.kill()
+    strange = yard.box.folder / "recordings" / "strange"
+    strange.mkdir()
+    try:
+        found = yard.box.command("doctor", check=False)
+        assert "WRONG   recordings: 1 that nobody knows" in found.stdout
+        strange.rmdir()
+        assert "mended  recordings: 1 that were cut are videos now" in yard.box.command("doctor").stdout
+        assert watched(yard.film(recording))
+        assert "ok      recordings: none was cut" in yard.box.command("doctor").stdout
+    finally:
+        yard.box.start()
+
+
 def test_what_is_refused(yard: Yard) -> None:
     yard.ready("gate", 1)
     sacrifice, other = yard.sacrifice(), yard.sacrifice()
@@ -209,6 +242,7 @@ def refusal(yard: Yard, sacrifice: UUID, camera: str, id: UUID | None = None, **
     return answer.status_code, answer.json()["code"]
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_lost_meanwhile_comes_back_into_the_same_film(yard: Yard) -> None:
     yard.ready("shed", 1)
     sacrifice = yard.sacrifice()
