@@ -60,8 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long before it was asked for a recording of theirs begins."""
     edge_ring_bytes: int = 64 << 20
     """Memory for the pictures that may yet be asked for, per camera."""
-    edge_recording_s: float = 900.0
-    """After so long a recording of theirs ends by itself."""
+    edge_recording_s: float = 600.0
+    """After so long a recording of theirs ends by itself; what is longer than a quarter of an hour is not checked."""
 
     sync_interval_s: float = 60.0
     """Between exchanges with the hub when no bell rings."""

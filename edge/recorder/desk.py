@@ -16,6 +16,9 @@ from shared.clock import Clock
 from shared.crypto import SealKey, UnsealKey
 from shared.errors import QurbaniError
 
+RETRY_US = 3_000_000
+"""After a recording could not be written, or not be kept."""
+
 
 class Desk:
     """The recordings of one yard, in the folder ``folder``.
@@ -43,7 +46,7 @@ class Desk:
         self._films = {asked.id: self._films[asked.id] for asked in unfinished if asked.id in self._films}
         for asked in unfinished:
             last = self._films.get(asked.id)
-            if last is None or not last.is_alive():
+            if last is None or (last.failed_us is not None and self._keeper.now_us() - last.failed_us > RETRY_US):
                 self._films[asked.id] = self._film(asked, last.kept_us if last else 0)
                 self._films[asked.id].start()
             if asked.stop_ms is not None:

@@ -17,7 +17,6 @@ from edge.recorder.reel import Reel
 from edge.recorder.ring import Ring
 from edge.recorder.tracks import Piece, Tracks
 from edge.recordings import Recording, Recordings
-from shared.errors import QurbaniError
 from shared.ids import NewId
 from shared.sealed_file import SealedFile
 
@@ -67,6 +66,7 @@ class Film(threading.Thread):
         self._part: SealedFile | None = None
         self.kept_us = kept_us
         """What comes after this microsecond is not on the disk yet."""
+        self.failed_us: int | None = None
 
     def end(self, us: int) -> None:
         """Have it end with what was filmed at this microsecond."""
@@ -77,12 +77,11 @@ class Film(threading.Thread):
             if self._ring is not None:
                 self._follow(self._ring)
             self._finish()
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
+        except Exception as error:  # one recording must not end the others: it is tried again
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 self._keeper.give_room()
-            _log.error("recording_failed", recording=str(self._asked.id), why=error.strerror)
-        except QurbaniError as error:
-            _log.error("recording_failed", recording=str(self._asked.id), why=error.line())
+            _log.error("recording_failed", recording=str(self._asked.id), exc_info=error)
+            self.failed_us = self._keeper.now_us()
 
     def _follow(self, ring: Ring) -> None:
         place = None
@@ -106,7 +105,7 @@ class Film(threading.Thread):
             _log.warning("camera_changed", recording=str(self._asked.id))
             self._keep(cutter.close(), cutter)
             self._keeper.ledger.split(self._asked, self._keeper.new_id())
-        except OSError:
+        except BaseException:
             if self._part is not None:
                 self._part.discard()
             raise

@@ -50,7 +50,7 @@ def connect(address: Address) -> Source:
     if address.kind == "sim" and not address.where:
         tracks = Tracks()
         return Source(tracks, [simulated.clock(tracks, address)], [])
-    container = _open(address.where, *_opening(address))
+    container = _open(address.where, *opening(address))
     if not container.streams.video:
         raise Lost("it sends no picture")
     picture = container.streams.video[0]
@@ -72,7 +72,7 @@ def connect(address: Address) -> Source:
     return Source(tracks, feeds, containers)
 
 
-def _opening(address: Address) -> tuple[str | None, dict[str, str]]:
+def opening(address: Address) -> tuple[str | None, dict[str, str]]:
     """The FFmpeg format and the options with which a camera is opened."""
     if address.kind == "rtsp":
         # Over TCP: a picture in which a lost datagram has left its mark is no proof.
@@ -98,9 +98,12 @@ def _why(error: Exception) -> str:
 
 
 def _fed(packets: Iterator[tuple[Packet, int]], tracks: dict[int, Track]) -> Iterator[Piece]:
-    for packet, later in packets:
-        for piece in tracks[packet.stream_index].feed(packet):
-            yield _later(piece, later)
+    try:
+        for packet, later in packets:
+            for piece in tracks[packet.stream_index].feed(packet):
+                yield _later(piece, later)
+    except _FAILURES as error:
+        raise Lost(_why(error)) from None
 
 
 def _packets(
@@ -109,20 +112,17 @@ def _packets(
     """The packets of the tracks; a file's at the pace at which it was filmed, each with how much later it is shown."""
     streams = [container.streams[index] for index in tracks]
     began, later, end = time.monotonic(), 0, 0
-    try:
-        while True:
-            for packet in container.demux(streams):
-                if over_and_over and packet.dts is not None:
-                    end = max(end, int((packet.dts + (packet.duration or 0)) * packet.time_base / US))
-                    due = began + (later + int(packet.dts * packet.time_base / US)) / 1e6
-                    time.sleep(max(0.0, due - time.monotonic()))
-                yield packet, later
-            if not over_and_over or not end:
-                raise Lost("it has ended its stream")
-            later, end = later + end, 0
-            container.seek(0)
-    except _FAILURES as error:
-        raise Lost(_why(error)) from None
+    while True:
+        for packet in container.demux(streams):
+            if over_and_over and packet.dts is not None:
+                end = max(end, int((packet.dts + (packet.duration or 0)) * packet.time_base / US))
+                due = began + (later + int(packet.dts * packet.time_base / US)) / 1e6
+                time.sleep(max(0.0, due - time.monotonic()))
+            yield packet, later
+        if not over_and_over or not end:
+            raise Lost("it has ended its stream")
+        later, end = later + end, 0
+        container.seek(0)
 
 
 def _later(piece: Piece, us: int) -> Piece:

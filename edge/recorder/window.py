@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import structlog
 import zmq
 
 from edge.recorder.address import parse
@@ -26,6 +27,8 @@ SEND_S, ANSWER_S = 0.3, 5.0
 
 _FINE, _REFUSED = b"", b"!"
 
+_log = structlog.get_logger(__name__)
+
 
 class Window:
     """Answers with what ``answer(question, camera)`` gives; its :class:`QurbaniError` is raised at the other side."""
@@ -41,11 +44,15 @@ class Window:
 
     def _serve(self) -> None:
         while True:
-            question, camera = (part.decode() for part in self._socket.recv_multipart())
+            asked = self._socket.recv_multipart()
             try:
+                question, camera = (part.decode() for part in asked)
                 said = [_FINE, self._answer(question, camera)]
             except QurbaniError as error:
                 said = [_REFUSED, msgspec.json.encode((error.code, error.detail))]
+            except Exception as error:  # a picture that cannot be drawn must not end the recordings
+                _log.error("question_failed", exc_info=error)
+                said = [_REFUSED, msgspec.json.encode(("internal", ""))]
             self._socket.send_multipart(said)
 
 

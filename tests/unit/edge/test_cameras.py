@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import struct
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from uuid import UUID
 
 import av
 import msgspec
+import numpy as np
 import pytest
 
+from edge.arrival import Arrival
+from edge.blobs import Blobs
+from edge.bus import Bell
+from edge.capture import Capture
+from edge.db import Database
+from edge.node import Keys
 from edge.recorder import simulated
 from edge.recorder.address import parse
 from edge.recorder.camera import Timeline
 from edge.recorder.fragments import Fragments, whole
+from edge.recorder.recording import Film, Keeper
 from edge.recorder.reel import Reel
 from edge.recorder.ring import Ring
+from edge.recorder.source import Lost, connect, opening
 from edge.recorder.still import Still, sample
 from edge.recorder.tracks import Piece, Tracks
+from edge.recordings import Recordings
+from shared.clock import ManualClock
 from shared.crypto import UnsealKey
 from shared.errors import QurbaniError
+from shared.ids import new_id
 from shared.sealed import SealedReader
+from shared.sealed_file import SealedFile
+from tests.box import until
+from tests.unit.edge.conftest import EXECUTOR
 
 KEY = UnsealKey.generate()
 
@@ -231,3 +249,104 @@ def test_a_camera_that_comes_back_fits_into_the_same_film() -> None:
     first, second = heads()
     assert first == second
     assert struct.unpack_from(">I4s", first)[1] == b"ftyp"
+
+
+@pytest.mark.parametrize(
+    ("video", "audio", "suffix", "kept"),
+    [("libx265", "libopus", "mkv", True), ("mjpeg", "pcm_mulaw", "mov", False), ("mpeg4", "mp2", "avi", False)],
+)
+def test_what_a_film_can_hold_is_not_encoded_again(
+    tmp_path: Path, video: str, audio: str, suffix: str, kept: bool
+) -> None:
+    """Cameras of every kind: their packets as they are, or as H.264 and AAC."""
+    clip = tmp_path / f"clip.{suffix}"
+    with av.open(str(clip), "w") as out:
+        pictures = out.add_stream(video, rate=25)
+        pictures.width, pictures.height = 160, 96
+        pictures.pix_fmt = "yuvj420p" if video == "mjpeg" else "yuv420p"
+        sounds = out.add_stream(audio, rate={"libopus": 48_000, "pcm_mulaw": 8_000}.get(audio, 44_100), layout="mono")
+        if video == "libx265":
+            pictures.codec_context.options = {"x265-params": "log-level=none"}
+        for number in range(25):
+            frame = av.VideoFrame.from_ndarray(simulated.picture(40 * number, 160, 96), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(pictures.encode(frame.reformat(format=pictures.pix_fmt)))
+        samples = np.zeros((1, sounds.rate), np.int16)
+        heard = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        heard.sample_rate, heard.pts, heard.time_base = sounds.rate, 0, Fraction(1, sounds.rate)
+        out.mux(sounds.encode(heard))
+        out.mux(pictures.encode(None))
+        out.mux(sounds.encode(None))
+    source = connect(parse(f"x=sim:{clip}")[0])
+    feed, found = source.feeds[0], list[Piece]()
+    while len([piece for piece in found if piece.track == 0]) < 20:
+        found.append(next(feed))
+    source.close()
+    head, fragments = film(found)
+    with av.open(io.BytesIO(head + b"".join(fragments))) as container:
+        names = [stream.codec_context.name for stream in container.streams]
+        assert names == (["hevc", "opus"] if kept else ["h264", "aac"])
+        assert len(list(container.decode(video=0))) >= 18
+    assert found[0].begins_picture
+
+
+def test_a_usb_camera_is_asked_for_what_its_address_says() -> None:
+    """The options of FFmpeg's v4l2 demuxer. No test here has such a camera; that it is asked shows in its answer."""
+    (address,) = parse("shed=v4l2:/dev/video99?size=1280x720&rate=25&format=mjpeg&sound=hw:1")
+    assert opening(address) == ("v4l2", {"video_size": "1280x720", "framerate": "25", "input_format": "mjpeg"})
+    with pytest.raises(Lost, match="No such file or directory"):
+        connect(address)
+
+
+def test_a_recording_that_cannot_be_written_is_tried_again_and_loses_nothing_that_was(
+    tmp_path: Path, filmed: list[Piece], capture: Capture, keys: Keys, db: Database, sacrifice: UUID
+) -> None:
+    """The disk refuses the second write; what comes later fits into the same film."""
+    given: list[bool] = []
+    now = filmed[-1].dts
+    bell, blobs = Bell(tmp_path, "recorder"), Blobs(tmp_path / "blobs", keys.seal)
+    (tmp_path / "blobs").mkdir()
+    ledger = Recordings(db, ManualClock())
+    room = lambda: not given.append(True)  # noqa: E731
+    keeper = Keeper(ledger, Arrival(capture, blobs, bell), bell, lambda: now, new_id, room)
+    ring = Ring(30, 10**7)
+    half = len(filmed) // 2
+    for piece in filmed[:half]:
+        ring.put(piece)
+    asked = ledger.ask(new_id(), sacrifice, "gate", EXECUTOR, None)
+    tapes = (tmp_path / "reel", [keys.seal.public], keys.seal)
+    refused = Film(asked, FullDisk(*tapes), keeper, ring, 0, 10**18, -1)
+    refused.start()
+    until(lambda: ledger.find(asked.id).state == "running")
+    for piece in filmed[half:]:
+        ring.put(piece)
+    refused.join(20)
+    assert refused.failed_us is not None
+    assert given, "room must be made where the disk is full"
+
+    ring.put(copied(filmed[-1], now + 1_000_000, is_key=False))
+    Film(ledger.find(asked.id), Reel(*tapes), keeper, ring, refused.kept_us, now, refused.kept_us).run()
+    assert ledger.find(asked.id).state == "kept"
+    (row,) = db.rows("SELECT blob_id FROM video")
+    with blobs.opened(row["blob_id"]) as kept:
+        shown = pictures(kept.read())
+    assert shown[-1] > 0.5
+    assert shown == sorted(set(shown))
+    assert not Reel(*tapes).is_there
+    bell.close()
+
+
+class FullDisk(Reel):
+    """Takes a first write, and then no more."""
+
+    def part(self) -> SealedFile:
+        made = super().part()
+        write = made.write
+
+        def refuse(data: bytes) -> None:
+            if made.size > 2000:  # more than the head
+                raise OSError(errno.ENOSPC, "No space left on device")
+            write(data)
+
+        made.write = refuse  # type: ignore[method-assign]
+        return made
