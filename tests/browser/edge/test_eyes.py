@@ -64,6 +64,7 @@ def choose(page: Tab, name: str) -> None:
 
 def test_framed_recorded_and_judged_without_a_camera_of_the_tablet(yard: Yard, page: Tab) -> None:
     animal = yard.animals[0]
+    page.run("localStorage.removeItem('eye')")
     page.open(f"{yard.box.url}/animals/{animal}")
     reaches(page, "no-camera")
     choose(page, "gate")
@@ -90,6 +91,7 @@ def test_framed_recorded_and_judged_without_a_camera_of_the_tablet(yard: Yard, p
 
 def test_by_keyboard_and_in_arabic(yard: Yard, page: Tab) -> None:
     page.open(f"{yard.box.url}/language/ar?to=/animals/{yard.animals[1]}")
+    choose(page, "gate")
     reaches(page, "ready")
     assert page.run("document.documentElement.dir") == "rtl"
     page.run("document.querySelector('[name=eye][value=gate]').focus()")
@@ -115,6 +117,7 @@ def test_by_keyboard_and_in_arabic(yard: Yard, page: Tab) -> None:
 def test_a_recorder_that_dies_is_said_and_goes_on(yard: Yard, page: Tab) -> None:
     animal = yard.animals[2]
     page.open(f"{yard.box.url}/animals/{animal}")
+    choose(page, "gate")
     reaches(page, "ready")
     page.click("[data-shutter]")
     reaches(page, "recording")
@@ -138,6 +141,7 @@ def test_how_it_looks(yard: Yard, page: Tab, tmp_path: Path) -> None:
     for language, width, height in (("en", 800, 1200), ("ar", 400, 800), ("fr", 1280, 800)):
         page.size(width, height)
         page.open(f"{yard.box.url}/language/{language}?to=/animals/{yard.animals[0]}")
+        choose(page, "gate")
         page.settle(lambda: page.run(SEEN))
         page.picture(tmp_path / f"{language}-{width}.png")
         assert page.run("document.documentElement.scrollWidth <= innerWidth"), f"{language} at {width} px"
