@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from edge.news import NEWS, Newsstand
 from edge.pages import butchery
 from edge.pages.routes import ENTRANCE, OUTSIDE, PAGES, missing
 from edge.photos import Photos, keep_photo, show_photo
+from edge.plan import Plan
 from edge.preflight import Preflights, preflight
 from edge.recorder.window import Looker
 from edge.recordings import Recordings
@@ -168,6 +170,12 @@ def write_animal(
     return site.animals(animal_id)[0]
 
 
+@get("/api/v1/plan", sync_to_thread=True)
+def read_plan(executor: Executor, site: Site, now: Callable[[], datetime]) -> Plan:
+    """What is done today, what is left, and what will be left at sunset."""
+    return site.plan(now())
+
+
 @post("/api/v1/sacrifices", sync_to_thread=True)
 def open_sacrifice(
     data: OpenSacrifice, executor: Executor, capture: Capture, site: Site, bell: Bell
@@ -214,8 +222,8 @@ def make_app(
             yard.uploads.close()
 
     def doors(yard: Yard) -> Router:
-        handlers = [animals, take_animal, leave_animal, write_animal, open_sacrifice, sacrifice, preflight, follow,
-                    keep_photo, show_photo, *butchery.API, *CAMERAS, *PAGES]
+        handlers = [animals, take_animal, leave_animal, write_animal, read_plan, open_sacrifice, sacrifice, preflight,
+                    follow, keep_photo, show_photo, *butchery.API, *CAMERAS, *PAGES]
         names = ("home", "site", "capture", "claims", "events", "recordings", "photos", "butchery", "room")
         parts = {name: _given(getattr(yard, name)) for name in names}
         uploads = tus_routes(yard.uploads, path="/api/v1/uploads", principal=principal)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from edge import eid, eligible
+from edge import eid, eligible, plan
 from edge.auth import Executor
 from edge.db import Database, Tx, one
 from edge.node import its_site, its_zone
 from edge.place import OUTCOME, PLACE, VIDEOS, Place
+from edge.plan import Plan
 from shared.domain.eid import Timing, Window
 from shared.domain.order import CAPACITY
 from shared.domain.verdict import Claim, Outcome, Verdict, hint
@@ -131,6 +132,10 @@ class Site:
     def eid(self) -> Window | None:
         """When sacrifices count here, as far as the hub has said."""
         return self._db.read(eid.its_window)
+
+    def plan(self, now: datetime) -> Plan:
+        """What is done today and what is left, against the sun."""
+        return self._db.read(lambda tx: plan.read(tx, now))
 
     def zone(self) -> tzinfo:
         """That of the site."""

@@ -46,6 +46,8 @@ class Site(Base):
     eid_days: Mapped[int] = mapped_column(default=4)
     sheep_months: Mapped[int] = mapped_column(default=SHEEP_MONTHS)
     """From which age sheep count here. See :mod:`shared.domain.animal`."""
+    per_hour: Mapped[int | None]
+    """How many animals the site plans to sacrifice in an hour."""
     created: Mapped[datetime]
 
 

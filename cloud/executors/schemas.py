@@ -27,13 +27,15 @@ class SiteEid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``day`` is 10 Dhu al-Hijja by the moon that was sighted for the country of the site.
 
     ``begins`` is the local time at which prayer and sermon are over; without, it is reckoned from the sun. ``days`` is
-    how many days count: four, or three as the Hanafi school has it. ``sheep_months`` is from which age sheep count.
+    how many days count: four, or three as the Hanafi school has it. ``sheep_months`` is from which age sheep count,
+    ``per_hour`` how many animals the site plans to sacrifice in an hour.
     """
 
     day: date
     begins: time | None = None
     days: Literal[3, 4] = 4
     sheep_months: SheepMonths = SHEEP_MONTHS
+    per_hour: Annotated[int, msgspec.Meta(ge=1, le=2000)] | None = None
 
 
 class Site(msgspec.Struct, frozen=True):

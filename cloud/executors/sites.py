@@ -49,7 +49,7 @@ async def set_eid(session: AsyncSession, site_id: UUID, eid: schemas.SiteEid) ->
     if site.latitude is None or site.longitude is None:
         raise QurbaniError("bad_input", "say first where the site is: its sun decides", field="latitude")
     site.eid_day, site.eid_begins, site.eid_days = eid.day, eid.begins, eid.days
-    site.sheep_months = eid.sheep_months
+    site.sheep_months, site.per_hour = eid.sheep_months, eid.per_hour
     await session.flush()
     audit.about(session, subject=site.id)
     await _tell(session, site)

@@ -156,13 +156,14 @@ def animal(
 @get("/overview", sync_to_thread=True)
 def overview(
     request: AnyRequest, executor: Executor, site: Site, claims: Claims, events: EventLog, home: str,
-    read_status: Callable[[], Status],
+    read_status: Callable[[], Status], now: Now,
 ) -> Page:
     """How the site is doing: for whoever leads it."""
     after = events.head()
     pens = by_pen(site.animals(), claims.holders(), site.executors(), executor.id)
     listed = [animal for _, animals in pens for animal in animals]
     facts = {
+        "plan": site.plan(now()), "zone": site.zone(),
         "now": read_status(), "phases": PHASES, "all": len(listed), "site": site.name(),
         "done": sum(animal.phase == "done" for animal in listed),
         "pens": [(pen, Counter(animal.phase for animal in animals)) for pen, animals in pens],

@@ -70,3 +70,12 @@ def window(eid: Eid) -> Window | None:
     if eid.begins is not None:
         begins = datetime.combine(eid.day, eid.begins, zone)
     return Window(begins, ends)
+
+
+def daylight(latitude: float, longitude: float, zone: str, day: date) -> Window | None:
+    """From sunrise to sunset; None where the sun does not do both on this day."""
+    place = Observer(latitude, longitude)
+    try:
+        return Window(*(sun(place, day, tzinfo=ZoneInfo(zone)) for sun in (sunrise, sunset)))
+    except ValueError:  # a polar day or night
+        return None

@@ -109,6 +109,7 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "eid_begins": "cloud_only",
         "eid_days": "cloud_only",
         "sheep_months": "cloud_only",  # see shared.domain.animal
+        "per_hour": "cloud_only",  # how many animals the site plans to sacrifice in an hour
     },
     "share": {
         "animal_id": "cloud_only",

@@ -129,8 +129,9 @@ def test_a_site_says_from_which_age_sheep_count(hub: CloudHub) -> None:
     assert listed(hub, box.site)[str(animal)]["ineligible"] == []
     eid = f"/api/v1/sites/{box.site}/eid"
     hub.admin.ask("PUT", eid, {"day": "2027-05-16", "sheep_months": 5}, status=400)
-    hub.admin.ask("PUT", eid, {"day": "2027-05-16", "sheep_months": 12})
+    hub.admin.ask("PUT", eid, {"day": "2027-05-16", "sheep_months": 12, "per_hour": 40})
     box.sync()
+    assert box.told("site")[UUID(str(box.site))]["per_hour"] == 40
     assert box.told("site")[UUID(str(box.site))]["sheep_months"] == 12
     assert listed(hub, box.site)[str(animal)]["ineligible"] == ["too_young"]
 
