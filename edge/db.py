@@ -29,6 +29,9 @@ _FULL = 2
 _FULL_DISK = (13, 4874)
 """SQLITE_FULL, and SQLITE_IOERR_SHMSIZE where the index of the write-ahead log could not grow."""
 
+_IO_ERROR = 10
+"""SQLITE_IOERR, in the low byte of each kind of it. SQLite has rolled back; what it had committed stays."""
+
 
 class Database:
     """Opens ``path``, brings its schema up to date, and asserts that what is committed is on the disk."""
@@ -49,13 +52,15 @@ class Database:
         """Run ``work`` as one transaction: all of it is on the disk when this returns, or nothing is.
 
         ``work`` must be short and do nothing but SQL: every writer of the box waits for it. It runs once more if the
-        disk was full and room could be given. Raises ``storage_full`` if not.
+        disk was full and room could be given. Raises ``storage_full`` if not, and ``disk_fault`` where the disk fails.
         """
         with self._write_lock:
             try:
                 return self._write(work)
             except sqlite.library().OperationalError as error:
                 if error.sqlite_errorcode not in _FULL_DISK:
+                    if error.sqlite_errorcode & 0xFF == _IO_ERROR:
+                        raise QurbaniError("disk_fault", f"the database cannot be written: {error}") from error
                     raise
                 if not self._give_room():
                     raise QurbaniError("storage_full") from error

@@ -102,6 +102,8 @@ TABLE: dict[str, Kind] = {
     "locked": Kind(423, "Somebody else is writing it", "Try again in a moment.", retry=True),
     "checksum_mismatch": Kind(460, "The bytes are not those that were promised", "Send them again.", retry=True),
     "bad_answer": Kind(502, "The other side answers what it should not", "Look at its log; try again.", retry=True),
+    "disk_fault": Kind(500, "The disk fails", "Try again; if it stays, save what is there, and replace the disk.",
+                       retry=True),
     "storage_full": Kind(507, "There is no room for it", "Make room; what the cloud has confirmed can go."),
     # anything
     "bad_input": Kind(400, "The request is not valid", "Correct the named field and send it again."),

@@ -36,7 +36,11 @@ class SealedFile:
         except BaseException:
             self._blob.close()
             raise
-        self._sealer = self._resume(key) or self._begin(recipients, segment_size)
+        try:
+            self._sealer = self._resume(key) or self._begin(recipients, segment_size)
+        except BaseException:  # a disk that fails: whoever asks again must not find it locked
+            self.close()
+            raise
         self._tail_of, self._tailed = self._sealer.index, self._sealer.pending
 
     @property

@@ -23,7 +23,10 @@ class DiskThreads:
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="tus")
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
-        """Do ``work`` to its end, also when the request is cancelled meanwhile. Raises ``storage_full``."""
+        """Do ``work`` to its end, also when the request is cancelled meanwhile.
+
+        Raises ``storage_full`` or ``disk_fault``.
+        """
         running = asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
         try:
             return await asyncio.shield(running)
@@ -33,6 +36,8 @@ class DiskThreads:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise QurbaniError("storage_full") from error
+            if error.errno == errno.EIO:
+                raise QurbaniError("disk_fault") from error
             raise
 
     def close(self) -> None:

@@ -88,9 +88,13 @@ class PlainFile:
 
     def __init__(self, path: Path) -> None:
         self._file = AppendFile(path)
-        self._file.sync()
-        with path.open("rb") as source:
-            self._sha256 = hashlib.file_digest(source, "sha256")
+        try:
+            self._file.sync()
+            with path.open("rb") as source:
+                self._sha256 = hashlib.file_digest(source, "sha256")
+        except BaseException:  # a disk that fails: whoever asks again must not find it locked
+            self._file.close()
+            raise
 
     @property
     def size(self) -> int:

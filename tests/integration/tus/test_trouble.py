@@ -233,7 +233,7 @@ def test_what_could_not_be_flushed_is_not_acknowledged(
     url = create(http, live)
     faulty.flush_error = errno.EIO
     answer = patch(http, url, 0, DATA)
-    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert (answer.status_code, answer.json()["code"]) == (500, "disk_fault")
     assert live.arrived == []
     faulty.flush_error = 0
     place = offset(http, url)
