@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
+from demo.answers import wait_for
 from edge import db as module
 from edge import sqlite
 from edge.db import Database, Tx
@@ -42,6 +43,47 @@ def test_a_failed_write_leaves_nothing(db: Database) -> None:
         db.write(work)
     assert db.rows("SELECT * FROM blob") == []
     db.write(lambda tx: tx["blob"].insert({"id": "b", "size": 1}))
+
+
+def test_what_waits_for_a_commit_is_committed_together(db: Database) -> None:
+    """One that fails in the middle takes nothing of the others with it, and each hears of its own."""
+    inside, leave, said = threading.Event(), threading.Event(), dict[str, object]()
+
+    def first(tx: Tx) -> None:
+        inside.set()
+        leave.wait(10)
+
+    def write(name: str) -> None:
+        def work(tx: Tx) -> str:
+            tx["blob"].insert({"id": name, "size": 1})
+            if name == "bad":
+                raise ValueError(name)
+            return name
+
+        try:
+            said[name] = db.write(work)
+        except ValueError as error:
+            said[name] = repr(error)
+
+    before = db.rows("PRAGMA data_version")
+    threads = [threading.Thread(target=db.write, args=[first])]
+    threads[0].start()
+    inside.wait(10)
+    names = ["a", "bad", "b", "c"]
+    threads += [threading.Thread(target=write, args=[name]) for name in names]
+    for thread in threads[1:]:
+        thread.start()
+    wait_for("all of them to wait", lambda: len(db._waiting) == len(names), 10)
+    commits: list[int] = []
+    commit = db._commit
+    db._commit = lambda writes: (commits.append(len(writes)), commit(writes))[1]  # type: ignore[method-assign]
+    leave.set()
+    for thread in threads:
+        thread.join(10)
+    assert commits == [len(names)], "one flush for all"
+    assert said == {"a": "a", "bad": "ValueError('bad')", "b": "b", "c": "c"}
+    assert sorted(row["id"] for row in db.rows("SELECT id FROM blob")) == ["a", "b", "c"]
+    assert db.rows("PRAGMA data_version") != before
 
 
 def test_readers_cannot_write(db: Database) -> None:
