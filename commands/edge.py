@@ -51,7 +51,7 @@ Stick = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The f
 
 @app.command()
 def serve() -> None:
-    """Run the box: API, worker and sync agent, until SIGTERM."""
+    """Run the box: API, worker, sync agent, and a recorder where it has cameras, until SIGTERM."""
     main.serve(load())
 
 

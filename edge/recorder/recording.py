@@ -78,8 +78,6 @@ class Film(threading.Thread):
                 self._follow(self._ring)
             self._finish()
         except Exception as error:  # one recording must not end the others: it is tried again
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                self._keeper.give_room()
             _log.error("recording_failed", recording=str(self._asked.id), exc_info=error)
             self.failed_us = self._keeper.now_us()
 
@@ -128,7 +126,13 @@ class Film(threading.Thread):
 
     def _finish(self) -> None:
         asked, keeper = self._asked, self._keeper
-        found = self._reel.finish()
+        try:
+            found = self._reel.finish()
+        except OSError as error:
+            # The room that is held is for records, not for what a full disk has no place for; but a film ends.
+            if error.errno == errno.ENOSPC:
+                keeper.give_room()
+            raise
         if found is not None:
             path, blob = found
             keeper.arrival.take(asked.id, asked.sacrifice_id, asked.executor_id, MEDIA_TYPE, path, blob)

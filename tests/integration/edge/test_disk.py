@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID
 
+import av
 import httpx
 import pytest
 
+from edge.blobs import Blobs
+from edge.node import Keys
 from shared.ids import new_id
 from tests.box import Box, Tablet, running, until
 from tests.hub import Hub, serving
@@ -73,6 +77,34 @@ def pruned(box: Box) -> list[int]:
         return [row["pruned"] for row in rows] if lie == [not row["pruned"] for row in rows] else None
 
     return until(settled, 10, "every file to be where it should")
+
+
+@pytest.mark.slow
+def test_a_camera_of_the_box_on_a_disk_that_fills_up(small_disk: Path) -> None:
+    """What was recorded until then is kept when it is told to end; nothing more is begun; records go on."""
+    cameras = {"QURBANI_EDGE_CAMERAS": "gate=sim: shed=sim:", "QURBANI_EDGE_PREROLL_S": "1"}
+    with serving(Hub()) as hub, running(small_disk, hub, animals=3, **LIMITS, **cameras) as (box, tablet, animals):
+        until(lambda: all(each["ring_s"] > 1 for each in tablet.ask("GET", "/api/v1/cameras").json()))
+        recordings = {"id": str(new_id()), "sacrifice_id": str(tablet.open_sacrifice(animals[0])), "camera": "gate"}
+        tablet.ask("POST", "/api/v1/recordings", json=recordings)
+        here = f"/api/v1/recordings/{recordings['id']}"
+        until(lambda: tablet.ask("GET", here).json()["state"] == "running")
+        fill(small_disk / "junk")
+        full = time.monotonic()
+        other = {**recordings, "id": str(new_id()), "camera": "shed"}
+        refused = tablet.http.post(f"{box.url}/api/v1/recordings", json=other)
+        assert (refused.status_code, refused.json()["code"]) == (507, "disk_full")
+        assert refused.json()["detail"] == "no room for this video; the ones that are here are safe"
+        tablet.open_sacrifice(animals[1])
+        until(lambda: time.monotonic() > full + 4)  # in which it has tried again
+        tablet.ask("POST", f"{here}/stop", json={})
+        until(lambda: tablet.ask("GET", here).json()["state"] == "kept", what="the end of the film")
+        (row,) = box.rows("SELECT blob_id FROM video")
+        key = Keys.load(small_disk / "keys").seal
+        with Blobs(small_disk / "blobs", key).opened(row["blob_id"]) as film, av.open(film) as container:
+            times = [frame.time for frame in container.decode(video=0)]
+        assert times[-1] > 1
+        tablet.open_sacrifice(animals[2])
 
 
 def test_records_go_on_when_videos_cannot(small_disk: Path) -> None:
