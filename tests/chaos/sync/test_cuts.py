@@ -125,8 +125,10 @@ def is_up(port: int) -> bool:
         return False
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("rounds", [8, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(7200)])])
+@pytest.mark.parametrize("rounds", [
+    pytest.param(8, marks=pytest.mark.timeout(900)),
+    pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(7200)]),
+])  # fmt: skip
 def test_nothing_is_lost_over_cuts_silence_and_kills(yard: tuple[Yard, Any], rounds: int) -> None:
     here, hub = yard
     luck, line = random.Random(SEED), here.line
@@ -153,8 +155,10 @@ def test_nothing_is_lost_over_cuts_silence_and_kills(yard: tuple[Yard, Any], rou
     here.check()
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("step", [611, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(14400)])])
+@pytest.mark.parametrize("step", [
+    pytest.param(611, marks=pytest.mark.timeout(600)),
+    pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(14400)]),
+])  # fmt: skip
 def test_a_line_that_is_cut_after_every_byte_of_a_session(
     servers: Servers, template: str, tmp_path: Path, step: int
 ) -> None:

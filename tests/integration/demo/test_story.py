@@ -17,7 +17,7 @@ SHARED = ROOT.parent / "shared"
 
 @pytest.mark.services
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("given", ["clips and models", "nothing"])
+@pytest.mark.parametrize("given", [pytest.param("clips and models", marks=pytest.mark.slow), "nothing"])
 def test_every_check_of_the_story_is_true(given: str) -> None:
     environ = {name: value for name, value in os.environ.items() if name not in ("QURBANI_MEDIA", "QURBANI_MODELS")}
     if given != "nothing":
