@@ -175,8 +175,8 @@ class Checks:
         """The hub took in the bundle of a box, or refused it."""
         node, answer = taken.node, taken.answer
         codes = {taken.code} - {""} if answer is None else {each.code for each in answer.refused}
-        # A box takes off the stick what it believes the hub holds, or does not know itself. If one of them was put back,
-        # an old bundle may miss that.
+        # A box takes off the stick what it believes the hub holds, or does not know itself. Where one of them was put
+        # back, an old bundle may miss that.
         allowed = _REFUSED | ({"damaged"} if self._was_disturbed else set())
         _require(stick.is_harmed or codes <= allowed, f"the hub refuses a good bundle: {sorted(codes)}")
         if codes:
