@@ -29,6 +29,13 @@ FLAGS = (
 )  # fmt: skip
 
 
+KEYS = {
+    "Tab": ("Tab", 9, ""), "Enter": ("Enter", 13, "\r"), "Space": ("Space", 32, " "),
+    "ArrowDown": ("ArrowDown", 40, ""), "ArrowRight": ("ArrowRight", 39, ""),
+}  # fmt: skip
+"""Code, number and text of the keys that are not letters."""
+
+
 class Tab:
     """One page. ``complaints`` is what the browser has objected to: scripts that failed, policies that were broken."""
 
@@ -89,6 +96,13 @@ class Tab:
         for kind in ("mousePressed", "mouseReleased"):
             spot = {"x": where[0], "y": where[1], "button": "left", "clickCount": 1}
             self.call("Input.dispatchMouseEvent", type=kind, **spot)
+
+    def press(self, key: str) -> None:
+        """A key of the keyboard: ``Tab``, ``Enter``, ``Space``, an arrow, or a letter or digit."""
+        code, number, text = KEYS.get(key, (key, ord(key[0].upper()), key))
+        event = {"key": text if key == "Space" else key, "code": code, "windowsVirtualKeyCode": number}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **event, **({"text": text} if text else {}))
+        self.call("Input.dispatchKeyEvent", type="keyUp", **event)
 
     def submit(self, **fields: str) -> None:
         """Fill in the form of the page and send it off."""

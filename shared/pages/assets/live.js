@@ -48,8 +48,25 @@ export async function refresh() {
   const focused = document.activeElement?.id
   for (const part of parts) {
     const fresh = page.getElementById(part.id)
-    if (fresh && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes)
+    if (fresh) renew(part, fresh)
   }
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true })
   document.dispatchEvent(new Event('refreshed'))
 }
+
+// Only what differs is replaced, so that the focus stays where it is, and a screen reader is told of nothing twice.
+function renew(old, fresh) {
+  if (old.isEqualNode(fresh)) return
+  if (old.tagName !== fresh.tagName || isText(old) || isText(fresh)) {
+    old.replaceWith(fresh)
+    return
+  }
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name)
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value)
+  const [before, after] = [[...old.children], [...fresh.children]]
+  after.forEach((child, at) => (before[at] ? renew(before[at], child) : old.append(child)))
+  before.slice(after.length).forEach((child) => child.remove())
+}
+
+const isText = (element) => !element.children.length
+  || [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim())
