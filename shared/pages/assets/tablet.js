@@ -16,7 +16,17 @@ let link = 'here'
 let queue = ''
 const tell = () => show(part('net'), link === 'signed-out' ? link : link === 'away' ? 'offline' : queue)
 
+// A new tablet has seen the list before anything could keep it.
+async function keepList() {
+  await navigator.serviceWorker.ready
+  const list = `${home}/animals`
+  if (await caches.match(list, { ignoreVary: true })) return
+  const answer = await fetch(list)
+  if (answer.ok && !answer.redirected) await (await caches.open('pages')).put(list, answer)
+}
+
 if (after !== undefined) {
+  if (navigator.serviceWorker) keepList().catch(() => {}) // the box went away: the next page tries again
   navigator.storage.persist?.()
   work((state, count) => {
     queue = state
