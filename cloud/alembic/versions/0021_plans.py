@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019c"
-down_revision = "0019b"
+revision = "0021"
+down_revision = "0020"
 
 
 def upgrade() -> None:
