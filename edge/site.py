@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import datetime, tzinfo
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from edge.place import OUTCOME, PLACE, VIDEOS, Place
 from edge.plan import Plan
 from shared.domain.eid import Timing, Window
 from shared.domain.order import CAPACITY
-from shared.domain.verdict import Claim, Outcome, Verdict, hint
+from shared.domain.verdict import Claim, Outcome, Reason, Verdict, hint
 from shared.errors import QurbaniError
 
 
@@ -97,6 +98,21 @@ class SacrificeView(msgspec.Struct, frozen=True):
     state: str
     opened: dict[str, Any]
     videos: list[VideoView]
+
+
+LOOKED_BACK = 40
+"""As many of somebody's last recordings are looked at for advice."""
+REPEATED = 3
+"""What went wrong fewer times than that is chance."""
+
+
+class Advice(msgspec.Struct, frozen=True):
+    """What went wrong in ``count`` of the ``all`` last recordings, and what to do. Shown to whoever made them alone."""
+
+    code: str
+    count: int
+    all: int
+    hint: str
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -228,6 +244,19 @@ class Site:
         if not rows:
             raise QurbaniError("not_found", "this video has not been checked")
         return msgspec.json.decode(rows[0]["body"], type=Verdict)
+
+    def advice(self, executor_id: UUID, language: str) -> Advice | None:
+        """What went wrong most often in this executor's own last recordings; None where nothing did so repeatedly."""
+        rows = self._db.rows(f"""
+            SELECT body FROM verdict JOIN video ON video.id = verdict.video_id
+            JOIN sacrifice ON sacrifice.id = video.sacrifice_id
+            WHERE executor_id = ? ORDER BY verdict.rowid DESC LIMIT {LOOKED_BACK}""", str(executor_id))  # noqa: S608
+        verdicts = [msgspec.json.decode(row["body"], type=Verdict) for row in rows]
+        found = Counter(code for verdict in verdicts for code in {reason.code for reason in verdict.reasons})
+        code, count = found.most_common(1)[0] if found else ("", 0)
+        if count < REPEATED:
+            return None
+        return Advice(code, count, len(verdicts), hint(Reason(code, "…", "…"), language))
 
     def judged(self) -> list[tuple[UUID, Verdict]]:
         """Every video that has its verdict, oldest first."""

@@ -128,7 +128,8 @@ def animals(
     """The animals of the site, by pen."""
     after = events.head()
     pens = by_pen(site.animals(), claims.holders(), site.executors(), executor.id)
-    facts = {"pens": pens, "site": site.name(), **_season(site, now)}
+    advice = site.advice(executor.id, language_of(request, executor.language))
+    facts = {"pens": pens, "site": site.name(), "advice": advice, **_season(site, now)}
     return page(request, "animals.html", who=executor, home=home, after=after, **facts)
 
 

@@ -107,3 +107,9 @@ def test_meat_is_weighed_and_set_beside_what_the_animals_should_give(site: Site)
     path = f"/api/v1/batches/{new_id()}"
     assert refused(tablet, "PUT", path, json={"weight_g": 1, "animals": []}) == (400, "bad_input")
     assert refused(tablet, "PUT", path, json={"weight_g": 1, "animals": [str(new_id())]}) == (404, "not_found")
+
+
+def test_whoever_recorded_is_told_what_went_wrong_each_time(site: Site) -> None:
+    tablet = site[2]
+    until(lambda: 'data-advised="not_a_video"' in tablet.ask("GET", "/animals").text, what="the advice")
+    assert "In 3 of your last 3 recordings:" in tablet.ask("GET", "/animals").text
