@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -43,7 +44,7 @@ class MemoryDatabase(Database):
 
     def __init__(self, power: Power) -> None:
         self._power = power
-        self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
+        self._write_lock, self._read_lock, self._waiting = threading.Lock(), threading.Lock(), deque()
         connection = _connect()
         _template().backup(connection)
         self._writer = self._reader = sqlite_utils.Database(connection)
