@@ -169,7 +169,7 @@ def merges() -> Any:
             write(2, box, "sacrifice", {"animal_id": "b"}), write(1, other, "sacrifice", {"animal_id": "a"}),
             write(3, other, "sacrifice", {"animal_id": "b"}), write(4, box, "sacrifice", {"animal_id": "c"}),
         ],
-        "the hub names an animal": [write(1, HUB, "animal", {"tag": "0817", "pen": "3"})],
+        "the hub names an animal": [write(1, HUB, "animal", {"site_id": str(SITE), "tag": "0817", "pen": "3"})],
     }
     records = []
     for name, log in logs.items():

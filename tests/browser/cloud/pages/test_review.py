@@ -9,7 +9,7 @@ import pytest
 from demo.answers import wait_for
 from tests.browser.chromium import PROGRAM, Tab
 from tests.cloud_hub import ADMIN, CloudHub
-from tests.filmed import Filmed, clip
+from tests.filmed import Filmed, another, clip
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
 
@@ -17,7 +17,7 @@ SECONDS = 4
 
 
 def flagged(hub: CloudHub, *names: str) -> Filmed:
-    film = Filmed(hub, *names, language="en", content=clip(seed=len(names), seconds=SECONDS))
+    film = Filmed(hub, *names, language="en", content=another(clip(seconds=SECONDS)))
     film.tell()
     film.send()
     film.judge("review")
