@@ -260,8 +260,8 @@ def _hide(row: dict[str, Any], now: Reading) -> HideView:
     flayed = msgspec.json.decode(row["flayed"], type=Reading)
     salted = msgspec.json.decode(row["salted"], type=Reading) if row["salted"] else None
     within = salt_within(row["heat_c"])
-    waits = _between(flayed, now)
-    took = _between(flayed, salted) if salted else None
+    waits = timedelta(milliseconds=flayed.ms_until(now))
+    took = timedelta(milliseconds=flayed.ms_until(salted)) if salted else None
     begun = from_ms(flayed.wall_ms)
     return HideView(
         id=UUID(row["id"]),
@@ -278,12 +278,6 @@ def _hide(row: dict[str, Any], now: Reading) -> HideView:
         took=took,
         photo_id=UUID(row["photo_id"]) if row["photo_id"] else None,
     )
-
-
-def _between(one: Reading, other: Reading) -> timedelta:
-    """By the steady clock while the machine has run, else by the other; a clock that was set back makes it zero."""
-    ms = other.mono_ms - one.mono_ms if one.boot == other.boot else other.wall_ms - one.wall_ms
-    return timedelta(milliseconds=max(0, ms))
 
 
 def _days(tx: Tx) -> list[Day]:

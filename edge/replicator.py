@@ -63,10 +63,7 @@ class State(msgspec.Struct, frozen=True):
 
     def age_s(self, now: Reading) -> float | None:
         """How old the replica is; None when there is none."""
-        if self.at is None:
-            return None
-        is_same_boot = now.boot == self.at.boot
-        return max(0, now.mono_ms - self.at.mono_ms if is_same_boot else now.wall_ms - self.at.wall_ms) / 1000
+        return None if self.at is None else self.at.ms_until(now) / 1000
 
 
 def read_state(settings: Settings) -> State | None:

@@ -22,6 +22,11 @@ class Reading(msgspec.Struct, frozen=True):
     mono_ms: int
     boot: str
 
+    def ms_until(self, later: Reading) -> int:
+        """The time between, never below zero: by the monotonic clock while the machine ran, else by the wall clock."""
+        ms = later.mono_ms - self.mono_ms if self.boot == later.boot else later.wall_ms - self.wall_ms
+        return max(0, ms)
+
 
 class Clock(Protocol):
     def read(self) -> Reading: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -159,16 +159,11 @@ def _told(row: models.Hide | models.Batch, kind: type[T]) -> dict[str, Any]:
 
 def _hide(row: models.Hide) -> schemas.Hide:
     flayed, salted = (msgspec.convert(each, Reading) if each else None for each in (row.flayed, row.salted))
-    took = _between(flayed, salted) if flayed and salted else None
+    took_s = flayed.ms_until(salted) / 1000 if flayed and salted else None
     return schemas.Hide(
         row.id, row.animal_id, row.node, row.grade, row.faults or [], row.heat_c, flayed and from_ms(flayed.wall_ms),
-        salted and from_ms(salted.wall_ms), salt_within(row.heat_c).total_seconds(), took and took.total_seconds(),
+        salted and from_ms(salted.wall_ms), salt_within(row.heat_c).total_seconds(), took_s,
     )  # fmt: skip
-
-
-def _between(one: Reading, other: Reading) -> timedelta:
-    ms = other.mono_ms - one.mono_ms if one.boot == other.boot else other.wall_ms - one.wall_ms
-    return timedelta(milliseconds=max(0, ms))
 
 
 def _at(reading: Mapping[str, Any]) -> datetime:

@@ -102,10 +102,10 @@ async def heard(session: AsyncSession, video_id: UUID, names: Collection[str]) -
     check = await session.get(models.Check, video_id)
     if check is None or check.verdict_id is None:
         return []
-    verdict = await _verdict(session, check.verdict_id)
+    found = await verdict(session, check.verdict_id)
     return [
         HeardName(share.name, share.start)
-        for share in sorted(verdict.shares, key=lambda share: share.start)
+        for share in sorted(found.shares, key=lambda share: share.start)
         if share.heard == "heard" and share.name in names
     ]
 
@@ -128,7 +128,7 @@ async def _end(session: AsyncSession, check: models.Check, now: datetime) -> Non
     found = [repeat.video_id for repeat in await repeats.of(session, video.id)]
     doubts = [BEFORE] if found else [] if check.comparable else [NOT_COMPARED]
     doubts += await _timing_doubts(session, video.id, sacrifice)
-    outcome, reasons = complete(await _verdict(session, check.verdict_id), names, doubts)
+    outcome, reasons = complete(await verdict(session, check.verdict_id), names, doubts)
     check.outcome, check.reasons, check.ended = outcome, list(reasons), now
     await audit.record(
         session, "processing.end", now=now, subject=video.id, verdict=outcome, reasons=list(reasons),
@@ -153,6 +153,7 @@ async def _timing_doubts(session: AsyncSession, video_id: UUID, sacrifice: execu
     return {"inside": [], "outside": [OUTSIDE_EID], "unsure": [EID_UNSURE]}[timing]
 
 
-async def _verdict(session: AsyncSession, verdict_id: UUID) -> Verdict:
+async def verdict(session: AsyncSession, verdict_id: UUID) -> Verdict:
+    """What a box found, by the id of its verdict."""
     body = await session.scalar(select(models.Verdict.body).where(models.Verdict.id == verdict_id))
     return msgspec.convert(body, Verdict)

@@ -26,7 +26,7 @@ def complete(verdict: Verdict, names: Collection[str], doubts: Collection[str] =
     """The outcome for an animal whose shares are on behalf of ``names``, and the codes of the reasons.
 
     Only a verdict that is ``authentic`` can give that, and only with evidence for every share (person, animal and
-    knife together, and each name heard), and without a ``doubt`` from the comparison with earlier videos.
+    knife together, and each name heard), and without ``doubts``, which only the hub can have.
     """
     codes = tuple(reason.code for reason in verdict.reasons) + tuple(doubts)
     if verdict.outcome != "authentic":

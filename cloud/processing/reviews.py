@@ -7,7 +7,7 @@ Who looks at a video has it to themselves for a while, so that two people do not
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,11 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import service as executors
 from cloud.platform import audit, outbox
-from cloud.processing import models, repeats
+from cloud.processing import checks, models, repeats
 from cloud.processing.completion import OUTSIDE_EID
 from cloud.processing.schemas import Case, Decision, Figures, NewVote, Say, Vote, Waiting
 from cloud.uploads import service as uploads
-from shared.domain.verdict import Verdict
 from shared.errors import QurbaniError
 from shared.events import VideoProcessed, VideoReviewed
 
@@ -62,14 +61,14 @@ async def waiting(session: AsyncSession, reader: UUID, now: datetime) -> list[Wa
     open, or ``reader`` has voted on.
     """
     rows = await _open(session)
-    mine = models.Vote.user_id == reader
-    voted = set(await session.scalars(select(models.Vote.video_id).where(mine)))
-    query = select(models.Vote.video_id, func.count()).group_by(models.Vote.video_id)
-    votes = dict(row._tuple() for row in await session.execute(query))
+    these = models.Vote.video_id.in_(row.video_id for row in rows)
+    voters: dict[UUID, set[UUID]] = defaultdict(set)
+    for video_id, user_id in await session.execute(select(models.Vote.video_id, models.Vote.user_id).where(these)):
+        voters[video_id].add(user_id)
     return [
         Waiting(
-            row.video_id, row.site_id, row.kind, row.opened, row.deadline, votes.get(row.video_id, 0),
-            row.video_id in voted or _is_taken(row, reader, now),
+            row.video_id, row.site_id, row.kind, row.opened, row.deadline, len(voters[row.video_id]),
+            reader in voters[row.video_id] or _is_taken(row, reader, now),
         )
         for row in rows
     ]  # fmt: skip
@@ -131,7 +130,8 @@ async def of(session: AsyncSession, video_id: UUID) -> Case:
 
 async def _with_evidence(session: AsyncSession, case: Case) -> Case:
     check = await session.get_one(models.Check, case.video_id)
-    verdict = await _verdict(session, check)
+    assert check.verdict_id is not None, "only what has ended is reviewed"
+    verdict = await checks.verdict(session, check.verdict_id)
     known = {reason.code for reason in verdict.reasons}
     return msgspec.structs.replace(
         case, reasons=verdict.reasons, shares=verdict.shares, frames=verdict.frames, words=verdict.words,
@@ -198,11 +198,6 @@ async def _needed(session: AsyncSession, row: models.Review) -> dict[Say, int]:
 
 async def _objections(session: AsyncSession, video_id: UUID) -> Sequence[str]:
     return await session.scalar(select(models.Check.reasons).where(models.Check.video_id == video_id)) or ()
-
-
-async def _verdict(session: AsyncSession, check: models.Check) -> Verdict:
-    body = await session.scalar(select(models.Verdict.body).where(models.Verdict.id == check.verdict_id))
-    return msgspec.convert(body, Verdict)
 
 
 async def _open(session: AsyncSession) -> Sequence[models.Review]:

@@ -17,12 +17,9 @@ import shutil
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import broken_disk as box
-import images
-
 from edge.settings import Settings
+from tests.chaos.edge import at_work as box
+from tests.chaos.edge import images
 
 shim = ctypes.CDLL(None)
 shim.power_begin.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_long]

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
-import shutil
 import statistics
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,33 +15,21 @@ from uuid import UUID
 
 import pytest
 
-from tests.box import ROOT, Tablet, running, until
+from tests.box import Tablet, running, until
+from tests.chaos.edge.preloaded import built, told
 from tests.hub import Hub, serving
 
-HERE = Path(__file__).parent
 STEPS = ["news", "first", "half", "video", "second"]
 
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None or sys.platform != "linux":
-        pytest.skip("a disk that fails takes a C compiler and Linux")
-    built = tmp_path_factory.mktemp("shim") / "disk.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", built, HERE / "disk.c", "-ldl"], check=True)
-    return built
+    return built("disk", tmp_path_factory.mktemp("shim"))
 
 
 def rounds(shim: Path, folder: Path, number: int, stays: bool, every: int, *more: str) -> Iterator[dict[str, Any]]:
     """What became of a box whose disk failed at each ``every``-th write or flush; the first one did not."""
-    command = [sys.executable, HERE / "broken_disk.py", folder, str(number), str(int(stays)), str(every), *more]
-    environ = {**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield from map(json.loads, process.stdout)
-        finally:
-            process.kill()
+    return told("broken_disk", shim, folder, number, int(stays), every, *more)
 
 
 EVERY = [13, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
@@ -62,8 +46,8 @@ def test_one_write_or_flush_that_fails(shim: Path, tmp_path: Path, number: int, 
         assert len(each["said"]) <= bool(each["k"]), "each failure is told once, and nothing else is said"
     # SQLite may do without one or the other of them, such as making the file smaller.
     assert sum(len(each["said"]) for each in found) >= 0.9 * (len(found) - 1)
-    told = {said.split(": ")[1] for each in found for said in each["said"]}
-    assert told <= {"disk_fault", "storage_full", f"[Errno {number}] {os.strerror(number)}"}, told
+    messages = {said.split(": ")[1] for each in found for said in each["said"]}
+    assert messages <= {"disk_fault", "storage_full", f"[Errno {number}] {os.strerror(number)}"}, messages
 
 
 @pytest.mark.parametrize("every", EVERY)

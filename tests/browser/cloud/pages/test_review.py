@@ -25,12 +25,6 @@ def flagged(hub: CloudHub, *names: str) -> Filmed:
     return film
 
 
-def press(page: Tab, key: str) -> None:
-    text, code = ("\r", 13) if key == "Enter" else (key if len(key) == 1 else "", 0)
-    page.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=text, windowsVirtualKeyCode=code)
-    page.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
-
-
 def shown(page: Tab) -> str:
     """The video that the page is about, once the page is there."""
     return str(page.settle(lambda: page.run("document.readyState === 'complete' && location.pathname")).split("/")[-1])
@@ -44,16 +38,16 @@ def test_a_reviewer_needs_only_keys(hub: CloudHub, browser: Tab) -> None:
     page.submit(email=ADMIN, password=hub.password)
     page.settle(lambda: page.run("location.pathname") == "/review")
     page.settle(lambda: page.run("document.activeElement?.getAttribute('href')") == "/review/next")
-    press(page, "Enter")
+    page.press("Enter")
     page.settle(lambda: shown(page) == str(first.video))
     assert "Ahmed Benali" in page.run("document.querySelector('h1').innerText")
     page.settle(lambda: page.run("document.querySelector('video').readyState") >= 2)
 
     assert page.run("document.querySelectorAll('[data-frame]:not([hidden])').length") == 0
-    press(page, "1")
+    page.press("1")
     page.settle(lambda: page.run("document.querySelector('video').currentTime") == 1)
     page.settle(lambda: page.run("document.querySelectorAll('[data-frame]:not([hidden])').length") == 1)
-    press(page, "ArrowRight")
+    page.press("ArrowRight")
     page.settle(lambda: page.run("document.querySelector('video').currentTime") == 2)
 
     for language, direction in (("ar", "rtl"), ("fr", "ltr"), ("en", "ltr")):
@@ -61,15 +55,15 @@ def test_a_reviewer_needs_only_keys(hub: CloudHub, browser: Tab) -> None:
         assert page.run("[document.documentElement.lang, document.dir]") == [language, direction]
         assert page.run("document.documentElement.scrollWidth <= innerWidth")
 
-    press(page, "a")
+    page.press("a")
     page.settle(lambda: shown(page) == str(second.video))
     wait_for("the order to be verified", lambda: first.order_state() == "verified")
 
-    press(page, "m")  # a remedy without words is asked for again
+    page.press("m")  # a remedy without words is asked for again
     page.settle(lambda: page.run("!!document.querySelector('[role=alert]')"))
     page.run("document.querySelector('#note').focus()")
     for letter in "arm":  # keys that decide elsewhere are letters here
-        press(page, letter)
+        page.press(letter)
     assert page.run("document.querySelector('#note').value") == "arm"
     page.run("document.querySelector('[value=remedy]').click()")
     page.settle(lambda: page.run("location.pathname") == "/review")
