@@ -28,7 +28,7 @@ from cloud.apply import service as ops
 from cloud.apply.cases import Quarantined
 from cloud.auth import service as auth
 from cloud.auth.gate import Gate
-from cloud.platform import audit, health, outbox
+from cloud.platform import audit, health, idempotency, outbox
 from cloud.platform import jobs as ledger
 from cloud.platform.access import ANYONE, Principal, permitted
 from cloud.platform.audit_chain import Chain
@@ -76,7 +76,7 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
     """The web application with the routes of ``services``, given what :mod:`cloud.platform.given` names."""
 
     async def session(request: AnyRequest) -> AsyncIterator[AsyncSession]:
-        async with platform.database.begin() as begun:
+        async with idempotency.transaction(request, platform) as begun:
             yield begun
             await audit.conclude(begun, request, platform.clock.now())
 
@@ -92,7 +92,7 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
         route_handlers=[health.live, health.ready, health.backlog, *chain(*offered(services, "routes", "ROUTES"))],
         dependencies={name: Provide(give, sync_to_thread=False) for name, give in given.items()}
         | {"session": Provide(session)},
-        middleware=[Gate],
+        middleware=[Gate, idempotency.Once],
         guards=[limited, permitted],
         state=State({"platform": platform}),
         after_exception=[tell],

@@ -24,7 +24,7 @@ LOCK_TIMEOUT = "5s"
 
 def metadata() -> list[MetaData]:
     """The tables of the platform and of every service, one schema each."""
-    for module in ("outbox", "inbox", "jobs", "audit_chain"):
+    for module in ("outbox", "inbox", "jobs", "audit_chain", "idempotency"):
         import_module(f"cloud.platform.{module}")
     return [base.metadata for base in offered(("platform", *SERVICES), "models", "Base")]
 
