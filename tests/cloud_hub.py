@@ -22,8 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud import main
 from cloud.alembic.migrations import migrate
 from cloud.auth import service as auth
+from cloud.auth.models import User
 from cloud.auth.tokens import LIFE_S as TOKEN_LIFE_S
-from cloud.platform.access import Principal
 from cloud.platform.core import Platform, opened
 from cloud.platform.settings import Settings
 from demo.servers import Room, Servers
@@ -87,7 +87,7 @@ class CloudHub:
         """The admin, whose token is good for some minutes yet."""
         if self._admin is None or time.monotonic() > self._admin_until:
             (id,) = self.sql("SELECT id FROM auth.users WHERE email = :email", email=ADMIN)
-            self._admin, self._admin_until = self.trusting(str(id), "admin"), time.monotonic() + TOKEN_LIFE_S / 2
+            self._admin, self._admin_until = self.trusting(str(id)), time.monotonic() + TOKEN_LIFE_S / 2
         return self._admin
 
     def client(self, **headers: str) -> httpx.Client:
@@ -102,10 +102,22 @@ class CloudHub:
         who.id = who.get("/api/v1/auth/me")["id"]
         return who
 
-    def trusting(self, id: str, role: str) -> Person:
-        """Somebody to whom the hub has given a token, without a password."""
-        token = auth.access_token(self.platform, Principal(UUID(id), role, "", "en"))
-        return Person(self.client(authorization=f"Bearer {token}"), id=id)
+    def trusting(self, id: str) -> Person:
+        """Somebody whom the hub has signed in, without a password."""
+
+        async def sign_in(session: AsyncSession) -> str:
+            return (await auth.open_api(session, await session.get_one(User, UUID(id)), self.platform)).access_token
+
+        return Person(self.client(authorization=f"Bearer {self.run(sign_in)}"), id=id)
+
+    def staff(self, role: str) -> Person:
+        """Somebody with a new account of this role, signed in."""
+        id, name = new_id(), f"{role}-{secrets.token_hex(4)}"
+        self.run(lambda session: auth.create_user(
+            session, id=id, email=f"{name}@example.org", password=secrets.token_urlsafe(15), role=role, name=name,
+            language="en", now=self.platform.clock.now(),
+        ))  # fmt: skip
+        return self.trusting(str(id))
 
     def donor(self, name: str = "Amina Haddad", language: str = "fr") -> Person:
         email, password = f"{secrets.token_hex(6)}@example.org", secrets.token_urlsafe(15)

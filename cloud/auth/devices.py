@@ -7,6 +7,7 @@ its own (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). The co
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from hmac import compare_digest, digest
 from uuid import UUID
 
@@ -17,9 +18,29 @@ from cloud.platform.core import Platform
 
 YEAR_S = 365 * 24 * 3600
 
+# Most browsers also claim to be those further down.
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox", "Firefox"),
+             ("FxiOS", "Firefox"), ("Chrome", "Chrome"), ("CriOS", "Chrome"), ("Safari", "Safari"))  # fmt: skip
+_SYSTEMS = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"),
+            ("Mac OS X", "macOS"), ("Linux", "Linux"))  # fmt: skip
+
 
 def cookie_name(platform: Platform) -> str:
     return "__Host-device" if platform.settings.https else "device"
+
+
+def device(platform: Platform, cookies: Mapping[str, str]) -> str:
+    """The device cookie among a browser's cookies."""
+    return cookies.get(cookie_name(platform), "")
+
+
+def label(agent: str) -> str:
+    """A few words by which its owner knows a browser again, from its ``User-Agent``: ``Firefox, Android``.
+
+    Nothing else of it is kept. A program is its first word.
+    """
+    words = [next((name for sign, name in signs if sign in agent), "") for signs in (_BROWSERS, _SYSTEMS)]
+    return ", ".join(filter(None, words)) or agent.partition("/")[0][:40]
 
 
 def remember(platform: Platform, user: UUID) -> Cookie:

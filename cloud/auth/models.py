@@ -44,6 +44,8 @@ class Session(Base):
     kind: Mapped[str] = mapped_column(Text)
     """``page`` or ``api``; the secret of one is no good as the other."""
     secret_hash: Mapped[bytes]
+    agent: Mapped[str] = mapped_column(Text)
+    """What its owner knows it by, such as ``Firefox, Android``."""
     created: Mapped[datetime]
     used: Mapped[datetime]
     ended: Mapped[datetime | None]

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from cloud.auth.tokens import LIFE_S
 from cloud.platform.access import NODE, Principal
+from cloud.platform.core import Platform
 from shared.errors import QurbaniError
 
 PURPOSE = "node-token/1"
@@ -30,8 +31,18 @@ _BODY = struct.Struct(">16sI32s")
 _MAC_SIZE = 17
 
 
-def is_one(token: str) -> bool:
+def is_node_token(token: str) -> bool:
     return token.startswith(_PREFIX)
+
+
+def node_token(platform: Platform, node: UUID, key: bytes) -> tuple[str, int]:
+    """A bearer token for a box that has proved who it is, bound to its ``key``; and its life in seconds."""
+    return issue(platform.keys.derive(PURPOSE), node, key, platform.clock.now()), LIFE_S
+
+
+def check_node_token(platform: Platform, token: str) -> Principal:
+    """Whose bearer token this is. Raises ``not_signed_in``."""
+    return check(platform.keys.derive(PURPOSE), token, platform.clock.now())
 
 
 def issue(secret: bytes, node: UUID, key: bytes, now: datetime) -> str:

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from litestar import get, post
-from litestar.params import JSONBody
+from typing import Annotated
+from uuid import UUID
+
+from litestar import delete, get, post
+from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from cloud.auth import service
-from cloud.auth.schemas import Me, Refresh, SignIn, Tokens
-from cloud.auth.tokens import LIFE_S
+from cloud.auth.schemas import Me, Refresh, Session, SignIn, Tokens
 from cloud.platform import given
 from cloud.platform.access import ANYONE, ROLES
 
+Agent = Annotated[str, HeaderParameter(name="user-agent")]
+
 
 @post("/api/v1/auth/sign-in", status_code=200, roles=(ANYONE,), limit="sign-in")
-async def sign_in(data: JSONBody[SignIn], platform: given.Platform, session: given.Session) -> Tokens:
+async def sign_in(
+    data: JSONBody[SignIn], platform: given.Platform, session: given.Session, agent: Agent = ""
+) -> Tokens:
     """A bearer token and a refresh token for an address and a password."""
     user = await service.check_password(session, platform, data.email, data.password)
-    token = await service.open_session(session, user, "api", platform)
-    return Tokens(service.access_token(platform, service.principal(user)), token, LIFE_S)
+    return await service.open_api(session, user, platform, agent)
 
 
 @post("/api/v1/auth/refresh", status_code=200, roles=(ANYONE,))
 async def refresh(data: JSONBody[Refresh], platform: given.Platform) -> Tokens:
     """The next pair of tokens. Each refresh token works once; the second time it ends the session."""
-    who, token = await service.refresh(platform, data.refresh_token)
-    return Tokens(service.access_token(platform, who), token, LIFE_S)
+    return await service.refresh(platform, data.refresh_token)
 
 
 @post("/api/v1/auth/sign-out", status_code=204, roles=(ANYONE,))
 async def sign_out(data: JSONBody[Refresh], session: given.Session, now: given.Now) -> None:
-    """End the session of a refresh token. Access tokens already given out live on for at most ten minutes."""
+    """End the session of a refresh token, and with it every access token that came of it."""
     await service.end_session(session, data.refresh_token, now)
 
 
@@ -38,4 +42,22 @@ async def me(who: given.Who) -> Me:
     return Me(who.id, who.role, who.name, who.language)
 
 
-ROUTES = [sign_in, refresh, sign_out, me]
+@get("/api/v1/auth/sessions", roles=ROLES)
+async def sessions(session: given.Session, who: given.Who, now: given.Now) -> list[Session]:
+    """Where one is signed in, the one last used first."""
+    return await service.sessions(session, who, now)
+
+
+@delete("/api/v1/auth/sessions", roles=ROLES)
+async def sign_out_everywhere(session: given.Session, who: given.Who, now: given.Now) -> None:
+    """End all one's sessions, this one included."""
+    await service.end_all(session, who.id, now)
+
+
+@delete("/api/v1/auth/sessions/{session_id:uuid}", roles=ROLES)
+async def sign_out_one(session_id: FromPath[UUID], session: given.Session, who: given.Who, now: given.Now) -> None:
+    """End one of one's sessions."""
+    await service.end_one(session, who, session_id, now)
+
+
+ROUTES = [sign_in, refresh, sign_out, me, sessions, sign_out_everywhere, sign_out_one]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -33,3 +34,14 @@ class Me(msgspec.Struct, frozen=True):
     role: str
     name: str
     language: str
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Where somebody is signed in: ``kind`` is ``page`` (a browser) or ``api`` (a program); ``current`` is this one."""
+
+    id: UUID
+    kind: str
+    agent: str
+    created: datetime
+    used: datetime
+    current: bool

@@ -59,7 +59,7 @@ async def sign_in(
         # A form is answered by the form, with what was typed, and not by a page about the problem.
         facts = {"to": _here(data.to), "email": data.email, "refused": error.code}
         return _page(request, "sign_in.html", error.kind.status, **facts)
-    token = await auth.open_session(session, user, "page", platform)
+    token = await auth.open_page(session, user, platform, request.headers.get("user-agent", ""))
     return Redirect(_here(data.to), status_code=303, cookies=auth.cookies(platform, user, token))
 
 

@@ -21,7 +21,7 @@ NODE = "node"
 class Principal(msgspec.Struct, frozen=True):
     """Who is asking. A donor's ``id`` is the id of the donor record, too.
 
-    ``key`` is the public key that a box has to prove its hold of with every call.
+    ``key`` is the public key that a box has to prove its hold of with every call; people have a ``session``.
     """
 
     id: UUID
@@ -29,6 +29,7 @@ class Principal(msgspec.Struct, frozen=True):
     name: str
     language: str
     key: bytes = b""
+    session: UUID | None = None
 
 
 def permitted(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -218,7 +218,7 @@ class CloudHub(Door):
     def _principal(self, call: Call) -> Any:
         """As :mod:`cloud.auth.gate` does it."""
         token = call.headers["authorization"].removeprefix("Bearer ")
-        who, now_ms = auth.check_token(self._platform, token), to_ms(self._clock.now())
+        who, now_ms = auth.check_node_token(self._platform, token), to_ms(self._clock.now())
         tokens.check_possession(
             call.headers[tokens.PROOF], VerifyKey(who.key), call.method, call.path, token, now_ms=now_ms)
         return who

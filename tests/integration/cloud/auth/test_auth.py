@@ -13,6 +13,7 @@ from cloud.auth import service
 from cloud.auth.models import User
 from demo.servers import Servers
 from shared.clock import ManualClock
+from shared.ids import new_id
 from tests.cloud_hub import ADMIN, CloudHub, Person, copied_room, hub_settings, running
 
 SIGN_IN, REFRESH = "/api/v1/auth/sign-in", "/api/v1/auth/refresh"
@@ -100,6 +101,37 @@ def test_signing_out_ends_the_session(hub: CloudHub, donor: Person) -> None:
     hub.stranger.post(REFRESH, token, status=401)
 
 
+def test_an_access_token_dies_with_its_session(hub: CloudHub, donor: Person) -> None:
+    here, there = tokens(hub, donor), tokens(hub, donor)
+    hub.stranger.post("/api/v1/auth/sign-out", {"refresh_token": here["refresh_token"]}, status=204)
+    assert [status_of(hub, found["access_token"]) for found in (here, there)] == [401, 200]
+    hub.stranger.post(REFRESH, {"refresh_token": there["refresh_token"]})
+    hub.stranger.post(REFRESH, {"refresh_token": there["refresh_token"]}, status=401)
+    assert status_of(hub, there["access_token"]) == 401
+
+
+def status_of(hub: CloudHub, access_token: str) -> int:
+    return hub.stranger.http.get("/api/v1/auth/me", headers={"Authorization": f"Bearer {access_token}"}).status_code
+
+
+def test_one_sees_and_ends_ones_own_sessions_and_nobody_elses(hub: CloudHub) -> None:
+    person, stranger = hub.donor(), hub.donor()
+    phone = {"User-Agent": "Mozilla/5.0 (Android 14; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"}
+    account = {"email": person.email, "password": person.password}
+    other = hub.stranger.http.post(SIGN_IN, json=account, headers=phone).json()["access_token"]
+    newest, oldest = person.get("/api/v1/auth/sessions")
+    assert [newest["agent"], newest["current"], oldest["current"]] == ["Firefox, Android", False, True]
+    for id in (newest["id"], str(new_id())):
+        stranger.ask("DELETE", f"/api/v1/auth/sessions/{id}", status=404)
+    person.ask("DELETE", f"/api/v1/auth/sessions/{newest['id']}")
+    assert status_of(hub, other) == 401
+    browser = cookie(hub, person)
+    person.ask("DELETE", "/api/v1/auth/sessions")
+    person.get("/api/v1/auth/me", status=401)
+    assert hub.stranger.http.get("/api/v1/auth/me", headers=browser).status_code == 401
+    stranger.get("/api/v1/auth/me")
+
+
 @pytest.mark.parametrize("token", ["", "x", "x.y", "00000000-0000-0000-0000-000000000000.x"])
 def test_a_refresh_token_that_is_none_is_refused(hub: CloudHub, token: str) -> None:
     hub.stranger.post(REFRESH, {"refresh_token": token}, status=401)
@@ -113,7 +145,7 @@ def cookie(hub: CloudHub, who: Person) -> dict[str, str]:
 
     async def sign_in(session: Any) -> str:
         user = await service.check_password(session, hub.platform, who.email, who.password)
-        return await service.open_session(session, user, "page", hub.platform)
+        return await service.open_page(session, user, hub.platform)
 
     return {"Cookie": f"{service.cookie_name(hub.platform)}={hub.run(sign_in)}"}
 
@@ -220,12 +252,14 @@ def test_everything_ends_in_its_time(timed_hub: CloudHub, clock: ManualClock) ->
 def test_whoever_is_shut_out_is_out_at_once(hub: CloudHub) -> None:
     person = hub.donor()
     browser, refresh = cookie(hub, person), tokens(hub, person)["refresh_token"]
+    person.get("/api/v1/auth/me")
 
     async def disable(session: Any) -> None:
         user = await session.get_one(User, person.id)
         user.disabled = hub.platform.clock.now()
 
     hub.run(disable)
+    person.get("/api/v1/auth/me", status=401)
     assert hub.stranger.http.get("/api/v1/auth/me", headers=browser).status_code == 401
     hub.stranger.post(REFRESH, {"refresh_token": refresh}, status=401)
     hub.stranger.post(SIGN_IN, {"email": person.email, "password": person.password}, status=401)

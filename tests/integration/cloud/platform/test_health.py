@@ -39,7 +39,7 @@ def test_without_redis_and_kafka_the_hub_says_so_and_still_takes_orders_and_ops(
     account = NewDonor("Amina Haddad", "amina@example.org", "correct horse battery", "fr")
     now = alone.platform.clock.now()
     known = alone.run(lambda session: donors.register(session, account, now=now, new_id=new_id))
-    order = alone.allocated_order(alone.trusting(str(known.id), "donor"), site, "sheep", "Ahmed")
+    order = alone.allocated_order(alone.trusting(str(known.id)), site, "sheep", "Ahmed")
     assert order["animals"][0]["tag"] == "A1"
     alone.box(site).sync()
 

@@ -1,0 +1,50 @@
+"""Accounts: who there is, and whether somebody is who they say."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.auth import devices, passwords
+from cloud.auth.models import User
+from cloud.platform.core import Platform
+from shared.errors import QurbaniError
+
+
+async def create_user(
+    session: AsyncSession, *, id: UUID, email: str, password: str, role: str, name: str, language: str, now: datetime
+) -> None:
+    """Open an account. Raises ``conflict`` where the address has one."""
+    if await session.scalar(select(exists().where(User.email == email.lower()))):
+        raise QurbaniError("conflict", "there is an account with this address")
+    hashed = await passwords.hash_password(password)
+    session.add(User(
+        id=id, email=email.lower(), password_hash=hashed, role=role, name=name, language=language, created=now,
+    ))  # fmt: skip
+    await session.flush()
+
+
+async def check_password(
+    session: AsyncSession, platform: Platform, email: str, password: str, *, device: str = ""
+) -> User:
+    """The account of ``email``; ``device`` is the browser's device cookie.
+
+    Raises ``bad_credentials``, alike and after the same time whatever is wrong, and ``too_many_requests`` where too
+    many have been tried.
+    """
+    user = await of_address(session, email)
+    await devices.count_guess(platform, email, user.id if user else None, device)
+    known = user is not None and user.disabled is None
+    if not await passwords.matches(user.password_hash if user and known else None, password) or user is None:
+        raise QurbaniError("bad_credentials")
+    if passwords.is_outdated(user.password_hash):
+        user.password_hash = await passwords.hash_password(password)
+    return user
+
+
+async def of_address(session: AsyncSession, email: str) -> User | None:
+    """The account with this address."""
+    return await session.scalar(select(User).where(User.email == email.lower()))

@@ -1,0 +1,196 @@
+"""Sessions: signed-in browsers and programs. What a token stands for is looked up with every request.
+
+So whoever is signed out, shut out or given another role is so at the next request, with access tokens as with cookies.
+It costs one read by primary key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from hmac import compare_digest
+from uuid import UUID
+
+from litestar.datastructures import Cookie
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.auth import devices, schemas
+from cloud.auth.models import Session, User
+from cloud.auth.tokens import LIFE_S, AccessTokens
+from cloud.platform import audit
+from cloud.platform.access import Principal
+from cloud.platform.core import Platform
+from shared.errors import QurbaniError
+
+IDLE = timedelta(days=7)
+"""An unused session ends after this; one of an admin after :data:`ADMIN_LIFE`, used or not."""
+LIFE = timedelta(days=30)
+ADMIN_LIFE = timedelta(hours=12)
+
+PAGE, API = "page", "api"
+
+
+async def open_page(session: AsyncSession, user: User, platform: Platform, agent: str = "") -> str:
+    """Begin the session of a browser that calls itself ``agent``; the secret of its cookie."""
+    held, secret = await _open(session, user, PAGE, platform, agent)
+    return f"{held.id}.{secret}"
+
+
+async def open_api(session: AsyncSession, user: User, platform: Platform, agent: str = "") -> schemas.Tokens:
+    """Begin the session of a program."""
+    held, secret = await _open(session, user, API, platform, agent)
+    return _pair(platform, held, secret)
+
+
+async def page_user(session: AsyncSession, cookie: str, now: datetime) -> Principal | None:
+    """Whose page session a cookie stands for; None when it has ended or never was."""
+    found = await _find(session, _id(cookie), PAGE, now)
+    if found is None or not compare_digest(found[0].secret_hash, _digest(_secret(cookie))):
+        return None
+    held, user = found
+    if now - held.used > IDLE / 100:
+        held.used = now
+    return _principal(held, user)
+
+
+async def bearer(session: AsyncSession, platform: Platform, token: str) -> Principal:
+    """Whose access token this is. Raises ``not_signed_in``, also as soon as its session has ended."""
+    now = platform.clock.now()
+    found = await _find(session, _access_tokens(platform).check(token, now), API, now)
+    if found is None:
+        raise QurbaniError("not_signed_in", "the session has ended")
+    return _principal(*found)
+
+
+async def refresh(platform: Platform, token: str) -> schemas.Tokens:
+    """Exchange a refresh token for its successor; the old one is used up.
+
+    Raises ``not_signed_in``. A token that was used up already has been copied, by whoever came first or by
+    whoever comes now, so it ends the session for both (RFC 9700, section 4.14.2).
+    """
+    now = platform.clock.now()
+    async with platform.database.begin() as session:
+        found = await _find(session, _id(token), API, now, lock=True)
+        if found:
+            held, user = found
+            if compare_digest(held.secret_hash, _digest(_secret(token))):
+                secret = secrets.token_urlsafe(32)
+                held.secret_hash, held.used = _digest(secret), now
+                await audit.record(session, "auth.refresh", now=now, subject=held.id, actor=user.id, role=user.role)
+                return _pair(platform, held, secret)
+            held.ended = now
+            await audit.record(session, "auth.reuse", now=now, subject=held.id, role="stranger", outcome="refused")
+    raise QurbaniError("not_signed_in", "the session has ended")
+
+
+async def sessions(session: AsyncSession, who: Principal, now: datetime) -> list[schemas.Session]:
+    """Where ``who`` is signed in, the one last used first."""
+    query = select(Session, User).join(User).where(Session.user_id == who.id, Session.ended.is_(None))
+    found = [(held, user) for held, user in await session.execute(query) if now < _expiry(held, user)]
+    return [
+        schemas.Session(held.id, held.kind, held.agent, held.created, held.used, held.id == who.session)
+        for held, _ in sorted(found, key=lambda row: row[0].used, reverse=True)
+    ]
+
+
+async def end_one(session: AsyncSession, who: Principal, session_id: UUID, now: datetime) -> None:
+    """Sign out one browser or program of ``who``. Raises ``not_found`` also where it is another's."""
+    mine = update(Session).where(Session.id == session_id, Session.user_id == who.id)
+    if not (await session.execute(mine.values(ended=now))).rowcount:
+        raise QurbaniError("not_found", "there is no such session")
+
+
+async def end_all(session: AsyncSession, user_id: UUID, now: datetime, *, keep: UUID | None = None) -> None:
+    """Sign an account out everywhere, but for the session ``keep``."""
+    running = update(Session).where(Session.user_id == user_id, Session.ended.is_(None))
+    await session.execute(running.where(Session.id.is_distinct_from(keep)).values(ended=now))
+
+
+async def end_session(session: AsyncSession, token: str, now: datetime) -> None:
+    """Sign out. Ending a session that has ended changes nothing."""
+    await session.execute(
+        update(Session)
+        .where(Session.id == _id(token), Session.secret_hash == _digest(_secret(token)), Session.ended.is_(None))
+        .values(ended=now)
+    )
+
+
+def cookies(platform: Platform, user: User, token: str) -> list[Cookie]:
+    """What a browser gets when ``user`` has signed in: the session's cookie and the device's."""
+    return [cookie(platform, token), devices.remember(platform, user.id)]
+
+
+def cookie(platform: Platform, token: str) -> Cookie:
+    """The cookie of a page session; an empty ``token`` takes it away."""
+    return Cookie(
+        key=cookie_name(platform), value=token, max_age=int(LIFE.total_seconds()) if token else 0,
+        path="/", httponly=True, secure=platform.settings.https, samesite="lax",
+    )  # fmt: skip
+
+
+def cookie_name(platform: Platform) -> str:
+    """Behind TLS the prefix keeps other hosts and plain HTTP from planting one (RFC 6265bis, section 4.1.3.2)."""
+    return "__Host-session" if platform.settings.https else "session"
+
+
+async def _open(
+    session: AsyncSession, user: User, kind: str, platform: Platform, agent: str
+) -> tuple[Session, str]:
+    secret, now = secrets.token_urlsafe(32), platform.clock.now()
+    held = Session(
+        id=platform.new_id(), user_id=user.id, kind=kind, secret_hash=_digest(secret), agent=devices.label(agent),
+        created=now, used=now,
+    )  # fmt: skip
+    session.add(held)
+    await session.flush()
+    audit.about(session, actor=user.id, role=user.role, subject=held.id)
+    return held, secret
+
+
+def _pair(platform: Platform, held: Session, secret: str) -> schemas.Tokens:
+    access = _access_tokens(platform).issue(held.user_id, held.id, jti=platform.new_id(), now=platform.clock.now())
+    return schemas.Tokens(access, f"{held.id}.{secret}", LIFE_S)
+
+
+async def _find(
+    session: AsyncSession, id: UUID | None, kind: str, now: datetime, *, lock: bool = False
+) -> tuple[Session, User] | None:
+    query = (
+        select(Session, User)
+        .join(User, User.id == Session.user_id)
+        .where(Session.id == id, Session.kind == kind, Session.ended.is_(None), User.disabled.is_(None))
+    )
+    found = (await session.execute(query.with_for_update(of=Session) if lock else query)).first()
+    return None if found is None or now >= _expiry(*found) else (found[0], found[1])
+
+
+def _principal(held: Session, user: User) -> Principal:
+    return Principal(user.id, user.role, user.name, user.language, session=held.id)
+
+
+def _expiry(held: Session, user: User) -> datetime:
+    if user.role == "admin":
+        return held.created + ADMIN_LIFE
+    return min(held.created + LIFE, held.used + IDLE)
+
+
+def _access_tokens(platform: Platform) -> AccessTokens:
+    return AccessTokens(platform.keys.derive("access-token/1"), platform.settings.base_url)
+
+
+def _digest(secret: str) -> bytes:
+    # 256 random bits need no slow hash.
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _id(token: str) -> UUID | None:
+    try:
+        return UUID(token.partition(".")[0])
+    except ValueError:
+        return None
+
+
+def _secret(token: str) -> str:
+    return token.partition(".")[2]
