@@ -17,9 +17,6 @@ import uvicorn
 from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.router import Router
 from litestar.types import ASGIApp, Scope
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,9 +25,10 @@ from cloud.apply import service as ops
 from cloud.apply.cases import Quarantined
 from cloud.auth import service as auth
 from cloud.auth.gate import Gate
+from cloud.pages import reference
 from cloud.platform import audit, health, idempotency, outbox
 from cloud.platform import jobs as ledger
-from cloud.platform.access import ANYONE, Principal, permitted
+from cloud.platform.access import Principal, permitted
 from cloud.platform.audit_chain import Chain
 from cloud.platform.consumer import Consumer, Handler, by_group
 from cloud.platform.core import Platform, opened
@@ -97,12 +95,7 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
         state=State({"platform": platform}),
         after_exception=[tell],
         exception_handlers=PROBLEM_HANDLERS,
-        openapi_config=OpenAPIConfig(
-            title="Qurbani",
-            version="1",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-            openapi_router=Router(path="/api-docs", route_handlers=[], opt={"roles": (ANYONE,)}),
-        ),
+        openapi_config=reference.config(platform.settings),
         plugins=[plugin(platform) for plugin in chain(*offered(services, "plugins", "PLUGINS"))],
         logging_config=None,
     )

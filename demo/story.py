@@ -147,7 +147,7 @@ class Story:
         self.admin = self._closing(Admin(self._hub_url, ADMIN_EMAIL, password))
         self.admin.sign_in()
         self.access += [
-            Access("admin", f"{self._hub_url}/openapi.json", ADMIN_EMAIL, password),
+            Access("admin", f"{self._hub_url}/api-docs", ADMIN_EMAIL, password),
             Access("mailbox", letters),
         ]
 

@@ -21,11 +21,12 @@ class MissingPages(InitPlugin):
         pass
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
-        app_config.exception_handlers[NotFoundException] = _missing
+        app_config.exception_handlers[NotFoundException] = as_asked
         return app_config
 
 
-def _missing(request: AnyRequest, error: Exception) -> Response[Any]:
+def as_asked(request: AnyRequest, error: Exception) -> Response[Any]:
+    """A page for people, the problem document for programs."""
     for_people = "text/html" in request.headers.get("accept", "")
     return problem(request, error) if for_people else problem_response(request, error)
 

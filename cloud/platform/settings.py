@@ -31,6 +31,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_factor: float = 1.0
     """Multiplies every rate limit."""
 
+    open_docs: bool = False
+    """Whether strangers may read ``/api-docs``, too; without it, admins and auditors."""
+
     kafka_prefix: str = ""
     """Put before every topic and group, so that several hubs may share a broker."""
     kafka_partitions: int = 3

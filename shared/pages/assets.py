@@ -14,7 +14,7 @@ from litestar.static_files import create_static_files_router
 FOLDER = Path(__file__).parent / "assets"
 URL = "/assets"
 
-_FOR_GOOD = CacheControlHeader(public=True, max_age=365 * 24 * 3600, immutable=True)
+FOR_GOOD = CacheControlHeader(public=True, max_age=365 * 24 * 3600, immutable=True)
 
 
 @cache
@@ -37,5 +37,5 @@ def asset(name: str) -> str:
 def router(opt: dict[str, Any] | None = None) -> Router:
     """Serves the files to everybody; ``opt`` is the router's, for guards that ask for something there."""
     return create_static_files_router(
-        f"{URL}/{version()}", [FOLDER], cache_control=_FOR_GOOD, opt=opt, include_in_schema=False
+        f"{URL}/{version()}", [FOLDER], cache_control=FOR_GOOD, opt=opt, include_in_schema=False
     )

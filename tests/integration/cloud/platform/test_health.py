@@ -52,7 +52,10 @@ def test_an_address_that_is_not_there_is_a_problem_document_with_all_headers(hub
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-def test_the_interface_is_described(hub: CloudHub) -> None:
-    document = hub.stranger.get("/api-docs/openapi.json")
+def test_the_interface_is_described_to_those_who_keep_the_hub(hub: CloudHub) -> None:
+    document = hub.admin.get("/api-docs/openapi.json")
     assert document["openapi"].startswith("3.1")
     assert {"/api/v1/orders", "/api/v1/sites", "/api/v1/auth/sign-in"} <= document["paths"].keys()
+    for path in ("/api-docs", "/api-docs/openapi.json"):
+        hub.stranger.get(path, status=401)
+        hub.donor().get(path, status=403)
