@@ -15,6 +15,7 @@ from edge import node as identity
 from edge.capture import Capture
 from edge.db import Database
 from edge.node import Keys, Node
+from edge.vault import Vault
 from shared.clock import SystemClock
 from shared.crypto import SigningKey, UnsealKey
 from shared.ids import new_id
@@ -50,7 +51,7 @@ def run(say: Say) -> list[Row]:
 def _box(folder: Path) -> tuple[Capture, list[UUID]]:
     """A box that has drawn as many animals from its hub as there are rounds."""
     (folder / "keys").mkdir()
-    db, keys = Database(folder / "edge.db"), Keys.make(folder / "keys")
+    db, keys = Database(folder / "edge.db"), Keys.make(Vault(folder / "keys"))
     hub_sign, hub_seal = SigningKey.generate().public.raw, UnsealKey.generate().public.raw
     site = new_id()
     identity.save(db, Node(new_id(), site, "bench", "http://hub.example", hub_sign, hub_seal))

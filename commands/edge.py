@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 import os
 import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -16,20 +20,33 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.moving import moving, passing
-from edge import address, main
+from edge import address, main, supervisor, vault
 from edge import doctor as checks
+from edge import unlock as unlocking
 from edge.disk import Disk
 from edge.place import PLACES
 from edge.recorder.view import CameraView
 from edge.settings import Settings
 from edge.status import Status, read
 from edge.supervisor import is_locked
+from edge.vault import Vault, read_lock
 from shared import settings
 from shared.clock import SystemClock, from_ms
 from shared.crypto import SigningKey, UnsealKey, load_key, save_key
 from shared.errors import QurbaniError
 
 app = typer.Typer(help="The box at a site. Its one folder is QURBANI_DATA.", no_args_is_help=True)
+
+NEW_PASSPHRASE = "QURBANI_EDGE_KEY_NEW_PASSPHRASE"  # noqa: S105 - the name of a variable
+
+
+class LockedBy(StrEnum):
+    """What shall open the private keys."""
+
+    none = "none"
+    passphrase = "passphrase"  # noqa: S105
+    key_file = "key-file"
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to read.")]
 
@@ -51,8 +68,11 @@ Stick = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The f
 
 @app.command()
 def serve() -> None:
-    """Run the box: API, worker, sync agent, and a recorder where it has cameras, until SIGTERM."""
-    main.serve(load())
+    """Run the box: API, worker, sync agent, and a recorder where it has cameras, until SIGTERM.
+
+    With locked keys it waits for the key file, or for `unlock`; on a terminal it asks for the passphrase.
+    """
+    main.serve(load(), _ask)
 
 
 @app.command()
@@ -62,8 +82,53 @@ def enrol(
     name: Annotated[str, typer.Option(help="What people call this box.")] = socket.gethostname(),
 ) -> None:
     """Make this box a node of a hub. Safe to repeat with the same code."""
-    node = main.enrol(load(), hub, code, name)
+    found = load()
+    node = main.enrol(found, hub, code, name, opened_keys(found))
     typer.echo(f"{node.name} is node {node.id} of site {node.site_id}")
+
+
+@app.command()
+def lock(
+    how: Annotated[LockedBy, typer.Argument(help="`none`: they lie open, readable by their owner only.")],
+    key_file: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="For `key-file`: made when it is not there.")
+    ] = None,
+) -> None:
+    """Lock the private keys of this box, lock them otherwise, or lay them open. The box must not run.
+
+    Best before `enrol` or `restore`: keys that once lay open can be found on a disk after they were overwritten. Safe
+    to repeat. QURBANI_EDGE_KEY_PASSPHRASE is what opens them now, QURBANI_EDGE_KEY_NEW_PASSPHRASE what shall.
+    """
+    found = load()
+    found.make_folders()
+    held = supervisor.lock(found.run / "lock")
+    keys = opened_keys(found)
+    if how is LockedBy.none:
+        vault.lay_open(keys)
+    elif how is LockedBy.passphrase:
+        vault.lock(keys, "passphrase", _new_passphrase())
+    elif key_file is None:
+        raise QurbaniError("bad_input", "--key-file: which file shall open them?")
+    else:
+        if not key_file.exists():
+            vault.make_key_file(key_file)
+        vault.lock(keys, "key file", vault.key_file_secret(key_file))
+    os.close(held)
+    typer.echo(f"the keys of this box: {unlocking.told(found)}")
+
+
+@app.command()
+def unlock() -> None:
+    """Give a box that waits what opens its keys: the passphrase, or what QURBANI_EDGE_KEY_FILE holds.
+
+    The passphrase is asked for on a terminal; without one it is a line on standard input.
+    """
+    found = load()
+    locked = read_lock(found.keys)
+    if locked is None:
+        raise QurbaniError("not_waiting", "the keys of this box are not locked")
+    unlocking.hand_over(found, unlocking.secret(locked, found, os.environ, lambda: _ask() or _line()))
+    typer.echo("the box has its keys, and starts")
 
 
 @app.command()
@@ -101,7 +166,13 @@ def manifests(folder: Annotated[Path, typer.Argument(file_okay=False, help="Wher
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Look for what is wrong and mend what can be mended. Exit code 1 when something stays wrong."""
-    findings = list(checks.examine(load()))
+    found = load()
+    try:
+        keys = opened_keys(found)
+    except QurbaniError as error:
+        typer.echo(error.line(), err=True)
+        keys = Vault(found.keys)
+    findings = list(checks.examine(found, keys))
     if as_json:
         typer.echo(msgspec.json.encode(findings))
     else:
@@ -122,7 +193,7 @@ def record(
     """Record a sacrifice with a camera of the box, by hand, or try what the camera sends. The box has to run."""
     from edge.recorder import byhand
 
-    with main.opened(load()) as box:
+    with opened_box() as box:
         if sacrifice is None:
             tried = byhand.attempt(box, camera)
             typer.echo(msgspec.json.encode(tried) if as_json else tried.line())
@@ -143,7 +214,7 @@ def export_bundle(stick: Stick, as_json: AsJson = False) -> None:
     """
     from edge.stick import export
 
-    with moving("to the stick") as moved, main.opened(load()) as box:
+    with moving("to the stick") as moved, opened_box() as box:
         visit = export(box, stick, moved)
     if as_json:
         typer.echo(msgspec.json.encode(visit))
@@ -164,7 +235,7 @@ def import_news(
     """Take in late orders and the list of people that the hub wrote for this box (`GET /api/v1/nodes/ID/news`)."""
     from edge.news import take
 
-    with main.opened(load()) as box:
+    with opened_box() as box:
         taken = take(box.db, box.keys, box.clock, file.read_bytes())
     typer.echo(f"{taken.changes} records are news here, as of {from_ms(taken.issued_ms):%Y-%m-%d %H:%M} UTC")
 
@@ -174,7 +245,7 @@ def import_ack(stick: Stick, as_json: AsJson = False) -> None:
     """Take in the hub's answer from a stick: what it holds by now, and the news for the site."""
     from edge.stick import take_back
 
-    with moving("from the stick") as moved, main.opened(load()) as box:
+    with moving("from the stick") as moved, opened_box() as box:
         answer = take_back(box, stick, moved)
     if as_json:
         typer.echo(msgspec.json.encode(answer))
@@ -208,7 +279,7 @@ def replicate(
     """
     from edge import replicator
 
-    with main.opened(load()) as box:
+    with opened_box() as box:
         keeper = replicator.Replicator(box.settings, box.db, box.keys, box.clock, folder, os.environ)
         replicator.begin(folder)
         if not once:
@@ -239,9 +310,9 @@ def restore(
     def ready() -> None:
         typer.echo("the box may be started: `qurbani edge serve`; its videos follow", err=True)
 
-    opened = load_key(key, UnsealKey, passphrase)
+    found, opened = load(), load_key(key, UnsealKey, passphrase)
     with moving("from the replica") as moved:
-        done = restoring.restore(load(), folder, opened, box, ready, moved)
+        done = restoring.restore(found, folder, opened, box, ready, moved, opened_keys(found))
     if as_json:
         typer.echo(msgspec.json.encode(done))
         return
@@ -295,13 +366,46 @@ def check_update(
     """
     if into is not None and any(into.iterdir()):
         raise QurbaniError("bad_input", f"{into} is not empty")
-    found = main.check_update(load(), file, into)
+    found = load()
+    update = main.check_update(found, opened_keys(found), file, into)
     where = f", its files are in {into}" if into else ""
-    typer.echo(msgspec.json.encode(found) if as_json else f"the update to {found.version} may be installed{where}")
+    typer.echo(msgspec.json.encode(update) if as_json else f"the update to {update.version} may be installed{where}")
 
 
 def load() -> Settings:
     return settings.load(Settings, os.environ)
+
+
+def opened_keys(found: Settings) -> Vault:
+    """The keys of the box; on a terminal the passphrase is asked for. Raises ``key_locked``."""
+    return unlocking.vault(found, os.environ, _ask)
+
+
+@contextmanager
+def opened_box() -> Iterator[main.Box]:
+    found = load()
+    with main.opened(found, opened_keys(found)) as box:
+        yield box
+
+
+def _ask() -> str | None:
+    """The passphrase of the box's keys; None where nobody can be asked."""
+    return str(typer.prompt("Passphrase of this box's keys", hide_input=True)) if sys.stdin.isatty() else None
+
+
+def _new_passphrase() -> str:
+    """Raises ``bad_input`` for an empty one."""
+    new = os.environ.get(NEW_PASSPHRASE) or (
+        typer.prompt("New passphrase of this box's keys", hide_input=True, confirmation_prompt=True)
+        if sys.stdin.isatty() else _line()
+    )
+    if not new:
+        raise QurbaniError("bad_input", "the passphrase is empty")
+    return str(new)
+
+
+def _line() -> str:
+    return sys.stdin.readline().rstrip("\n")
 
 
 def _make_key(file: Path, key: SigningKey | UnsealKey, passphrase: str) -> None:
@@ -332,6 +436,7 @@ def _screen(now: Status, is_running: bool, where: address.Address | None) -> Tab
         **({"cameras": "\n".join(map(_camera, now.cameras))} if now.cameras else {}),
         "replica": _replica(now),
         "people": _people(now),
+        "keys": _keys(now),
         "clock": _clock(now),
         "Eid": _eid(now),
         "models": ", ".join(now.models) or "none: videos are recorded, a person must check them",
@@ -350,6 +455,13 @@ def _clock(now: Status) -> str:
     off = now.clock.uncertain_s
     known = "not compared with the hub since the box started" if off is None else f"right to {_age(off)}"
     return f"{now.clock.now:%Y-%m-%d %H:%M:%S} UTC, {known}"
+
+
+def _keys(now: Status) -> str:
+    said = "WAITING for `qurbani edge unlock`, " if now.keys.is_waiting else ""
+    open_still = f", but STILL OPEN: {', '.join(now.keys.lying_open)}" if now.keys.lying_open else ""
+    disk = "encrypted" if now.keys.on_crypt else "not encrypted: names in the records can be read from it"
+    return f"{said}{now.keys.lie}{open_still}; the disk is {disk}"
 
 
 def _camera(camera: CameraView) -> str:

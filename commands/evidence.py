@@ -202,13 +202,14 @@ def replay(
     Done stages are not done again, so a second run with the same models takes no time.
     """
     # Only where there is a box: it brings a database of its own.
+    from edge import unlock
     from edge.check import Checker
     from edge.main import Box
     from edge.settings import Settings
     from edge.site import Site
 
     found = settings.load(Settings, os.environ)
-    box = Box.open(found)
+    box = Box.open(found, unlock.vault(found, os.environ))
     site = Site(box.db)
     check = Checker(site, box.blobs, Store.from_environ(os.environ), Stages(found.stages), engine, detector)
     try:

@@ -11,20 +11,23 @@ import structlog
 
 from edge import main
 from edge.settings import Settings
-from edge.supervisor import die_with_parent
+from edge.supervisor import die_with_parent, told_by_parent
+from edge.vault import Vault
 from shared import log, settings
 
 
 def run(name: str, *arguments: str) -> None:
     threading.excepthook = _end
+    password = told_by_parent()
     die_with_parent()
     log.to_stderr()
     found = settings.load(Settings, os.environ)
+    vault = Vault(found.keys, password or None)
     if name == "api":
-        main.api(found, *(socket.socket(fileno=int(number)) for number in arguments))
+        main.api(found, vault, *(socket.socket(fileno=int(number)) for number in arguments))
     else:
         processes = {"worker": main.work, "agent": main.sync, "recorder": main.record, "replica": main.replicate}
-        processes[name](found)
+        processes[name](found, vault)
 
 
 def _end(failure: threading.ExceptHookArgs) -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import msgspec
 
-from edge import jobs, node, replicator, sqlite, tls
+from edge import jobs, node, replicator, sqlite, tls, unlock
 from edge.blobs import Blobs
 from edge.db import Database
+from edge.disk import is_encrypted
 from edge.node import Keys
 from edge.replicator import State
 from edge.settings import Settings
 from edge.supervisor import is_locked
+from edge.vault import LOCK, Vault
 from shared.clock import Reading, SystemClock
 from shared.errors import QurbaniError
 
@@ -31,15 +33,20 @@ class Finding(msgspec.Struct, frozen=True):
     is_mended: bool = False
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Every check in turn. What a running box is busy with is left alone while it runs."""
+def examine(settings: Settings, vault: Vault | None = None) -> Iterator[Finding]:
+    """Every check in turn. What a running box is busy with is left alone while it runs.
+
+    Without a ``vault``, locked keys and what they open are not looked into.
+    """
     yield _sqlite()
     if not settings.database.exists():
         yield Finding("database", False, f"there is none in {settings.folder}: enrol the box")
         return
     is_running = is_locked(settings.run / "lock")
-    keys = _keys(settings)
+    vault = vault or Vault(settings.keys)
+    keys = _keys(settings, vault)
     yield keys
+    yield _disk(settings)
     if settings.edge_tls:
         yield _certificate(settings)
     db = Database(settings.database)
@@ -47,11 +54,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _integrity(db)
         yield _enrolment(db)
         yield _chain(db)
-        if keys.is_well:
-            yield _videos(db, Blobs(settings.blobs, Keys.load(settings.keys).seal))
+        if keys.is_well and _opens(vault):
+            yield _videos(db, Blobs(settings.blobs, Keys.load(vault).seal))
         if (state := replicator.read_state(settings)) is not None:
             yield _replica(state, settings, SystemClock().read())
-        yield _recordings(db, settings, is_running=is_running)
+        yield _recordings(db, settings, vault, is_running=is_running)
         if not is_running:
             yield _leases(db)
             yield _half_files(settings.folder)
@@ -68,7 +75,7 @@ def _sqlite() -> Finding:
     return Finding("SQLite", True, f"{library.sqlite_version} of {library.__name__}, for everybody in the process")
 
 
-def _keys(settings: Settings) -> Finding:
+def _keys(settings: Settings, vault: Vault) -> Finding:
     """Keys are not made here: new ones would not be those that the hub knows."""
     missing = [name for name in node.KEY_FILES if not (settings.keys / name).exists()]
     if missing:
@@ -77,12 +84,41 @@ def _keys(settings: Settings) -> Finding:
     for name in open_to_others:
         (settings.keys / name).chmod(0o600)
     try:
-        Keys.load(settings.keys)
+        lies = unlock.told(settings)
+        if _opens(vault):
+            Keys.load(vault)
     except QurbaniError as error:
         return Finding("keys", False, error.line())
     if open_to_others:
         return Finding("keys", True, "others could read them; now only their owner can", is_mended=True)
-    return Finding("keys", True, "present, readable by their owner only")
+    if not (settings.keys / LOCK).exists():
+        return Finding("keys", True, f"{lies}, readable by their owner only: whoever takes the disk has them")
+    return _locked(settings, vault, lies)
+
+
+def _locked(settings: Settings, vault: Vault, lies: str) -> Finding:
+    """Whether a lock keeps what it promises to whoever takes the disk, and nothing else."""
+    if left := vault.lying_open():
+        return Finding("keys", False, f"{lies}, but open still: {', '.join(left)}; start the box, which locks them")
+    path = unlock.key_file(settings)
+    if path is not None and path.exists() and path.stat().st_dev == settings.folder.stat().st_dev:
+        return Finding("keys", False, f"{lies}, and {path} is on the disk of the box itself")
+    opened = "open with it" if _opens(vault) else "it is not here, so what they open was not looked into"
+    return Finding("keys", True, f"{lies}: {opened}")
+
+
+def _opens(vault: Vault) -> bool:
+    return vault.password is not None or not (vault.folder / LOCK).exists()
+
+
+def _disk(settings: Settings) -> Finding:
+    """Names lie in the records, which SQLite does not encrypt: keys that are locked need a disk that is encrypted."""
+    found = is_encrypted(settings.folder)
+    if found:
+        return Finding("disk", True, "encrypted (dm-crypt)")
+    known = "not encrypted" if found is False else "not known to be encrypted"
+    detail = f"{known}: whoever takes it reads the names in the records"
+    return Finding("disk", not (settings.keys / LOCK).exists(), detail)
 
 
 def _certificate(settings: Settings) -> Finding:
@@ -159,7 +195,7 @@ def _replica(state: State, settings: Settings, now: Reading) -> Finding:
     return Finding("replica", True, told)
 
 
-def _recordings(db: Database, settings: Settings, *, is_running: bool) -> Finding:
+def _recordings(db: Database, settings: Settings, vault: Vault, *, is_running: bool) -> Finding:
     """What cameras of the box left when they were cut; a running box sees to it itself."""
     known = {row["id"]: row["state"] for row in db.rows("SELECT id, state FROM recording")}
     strange = [folder.name for folder in settings.recordings.glob("*") if folder.name not in known]
@@ -168,10 +204,12 @@ def _recordings(db: Database, settings: Settings, *, is_running: bool) -> Findin
     left = sum(state in ("asked", "running") for state in known.values())
     if not left or is_running:
         return Finding("recordings", True, f"{left} under way" if left else "none was cut")
+    if not _opens(vault):
+        return Finding("recordings", True, f"{left} that were cut wait for the box, or for what opens its keys")
     from edge.main import Box  # what nobody else here needs: a media library
     from edge.recorder.office import finish
 
-    box = Box.open(settings)
+    box = Box.open(settings, vault)
     try:
         done = finish(box)
     finally:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 import structlog
 
-from edge import address, bus, jobs, practice, sqlite, status, supervisor, tls
+from edge import address, bus, jobs, practice, sqlite, status, supervisor, tls, unlock
 from edge import node as identity
 from edge.arrival import Arrival
 from edge.blobs import Blobs
@@ -36,6 +36,7 @@ from edge.replicator import recipient
 from edge.settings import Settings
 from edge.site import Site
 from edge.supervisor import Program, Supervisor
+from edge.vault import Vault
 from shared.clock import Clock, SystemClock, from_ms
 from shared.crypto import VerifyKey
 from shared.errors import QurbaniError
@@ -66,21 +67,24 @@ class Box(msgspec.Struct, frozen=True):
     blobs: Blobs
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
-        """Raises ``not_enrolled``, or what is wrong with the SQLite library of this process."""
+    def open(cls, settings: Settings, vault: Vault | None = None) -> Self:
+        """Without a ``vault`` its keys have to lie open.
+
+        Raises ``not_enrolled``, ``key_locked``, or what is wrong with the SQLite library of this process.
+        """
         clock, db = SystemClock(), open_database(settings)
         node = identity.load(db)
         if node is None:
             raise QurbaniError("not_enrolled")
-        keys = Keys.load(settings.keys)
+        keys = Keys.load(vault or Vault(settings.keys))
         capture = Capture(db, keys.ring, clock, new_id)
         return cls(settings, clock, db, keys, node, capture, Blobs(settings.blobs, keys.seal))
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Box]:
+def opened(settings: Settings, vault: Vault | None = None) -> Iterator[Box]:
     """The box for a command that runs beside its processes, or without them."""
-    box = Box.open(settings)
+    box = Box.open(settings, vault)
     try:
         yield box
     finally:
@@ -97,40 +101,50 @@ def ballast(settings: Settings) -> Ballast:
     return Ballast(settings.ballast, settings.edge_ballast_bytes)
 
 
-def serve(settings: Settings) -> None:
-    """Run the box until SIGTERM. Where its API listens stands in ``run/api.json`` as soon as it may be called."""
+def serve(settings: Settings, ask: unlock.Ask = unlock.nobody) -> None:
+    """Run the box until SIGTERM. Where its API listens stands in ``run/api.json`` as soon as it may be called.
+
+    Locked keys are opened with what is here, or with what ``ask`` gives; else what opens them is waited for.
+    """
     settings.make_folders()
     lock = supervisor.lock(settings.run / "lock")
+    settings.address.unlink(missing_ok=True)
+    vault = unlock.wait(settings, os.environ, ask)
+    vault.settle()
+    unlock.tell(settings)
     # Whatever is wrong is said here, once, and the schema is brought up to date.
     bus.check(settings.run)
     cameras.parse(settings.edge_cameras)
     if settings.edge_replica:
         recipient(settings)
-    with opened(settings) as box:
-        practice.begin(settings, Site(box.db).languages(), box.clock, new_id)
+    with opened(settings, vault) as box:
+        practice.begin(settings, vault.password, Site(box.db).languages(), box.clock, new_id)
         authority = _front(box).authority if settings.edge_tls else None
         # Also where its cameras have gone: what they had begun to record is not lost.
         has_recorder = bool(settings.edge_cameras or Recordings(box.db, box.clock).unfinished())
     listening = address.listen(settings)
     where = address.write(settings, listening, authority)
     structlog.get_logger(__name__).info("box_started", **msgspec.structs.asdict(where))
-    sockets = [each.fileno() for each in listening]
+
+    def program(name: str, *sockets: int) -> Program:
+        return Program(_process(name, *sockets), [lock, *sockets], vault.password or b"")
+
     programs = {
-        "api": Program(_process("api", *sockets), [lock, *sockets]),
-        "worker": Program(_process("worker"), [lock]),
-        "agent": Program(_process("agent"), [lock]),
+        "api": program("api", *(each.fileno() for each in listening)),
+        "worker": program("worker"),
+        "agent": program("agent"),
     }
     if has_recorder:
-        programs["recorder"] = Program(_process("recorder"), [lock])
+        programs["recorder"] = program("recorder")
     if settings.edge_replica:
-        programs["replica"] = Program(_process("replica"), [lock])
+        programs["replica"] = program("replica")
     try:
         asyncio.run(Supervisor(programs).run())
     finally:
         settings.address.unlink(missing_ok=True)
 
 
-def api(settings: Settings, listening: socket.socket, door: socket.socket | None = None) -> None:
+def api(settings: Settings, vault: Vault, listening: socket.socket, door: socket.socket | None = None) -> None:
     """The process that the tablets speak to. The supervisor keeps its sockets: who calls during a restart waits.
 
     With a ``door``, plain HTTP is spoken there, and TLS at ``listening``.
@@ -154,7 +168,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
     from shared.tus.folder import SealingStore
     from shared.tus.server import Limits, UploadServer
 
-    box, bell = Box.open(settings), Bell(settings.run, "api")
+    box, bell = Box.open(settings, vault), Bell(settings.run, "api")
     disk = Disk(settings.folder, settings.edge_reserve_bytes)
 
     def yard(home: str, box: Box, room: Room) -> Yard:
@@ -176,7 +190,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
         return Yard(home, site, box.capture, claims, EventLog(box.db), uploads, recordings, photos, butchery, room)
 
     room = Room(box.db, box.blobs, disk, ballast(settings), settings.edge_low_bytes)
-    inner = Box.open(practice.settings(settings))
+    inner = Box.open(*practice.inside(settings, vault.password))
     # What is practised is confirmed by nobody, so no room is made for it, and it holds no ballast.
     inner_room = Room(inner.db, inner.blobs, disk, Ballast(inner.settings.ballast, 0), 0)
     yards = [yard("", box, room), yard("/practice", inner, inner_room)]
@@ -212,7 +226,7 @@ def api(settings: Settings, listening: socket.socket, door: socket.socket | None
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def work(settings: Settings) -> None:
+def work(settings: Settings, vault: Vault) -> None:
     """The process that checks videos. It is the only one that does, so whoever held a lease before it is dead."""
     from edge import worker
     from edge.check import Checker
@@ -233,27 +247,28 @@ def work(settings: Settings) -> None:
         prove = Proofs(Site(box.db), box.blobs, recipients, box.settings.uploads)
         return worker.Worker(box.db, box.capture, check, prove, bell, box.clock, new_id)
 
-    workers = worker.Workers([busy(Box.open(settings)), busy(Box.open(practice.settings(settings)))])
+    inner = Box.open(*practice.inside(settings, vault.password))
+    workers = worker.Workers([busy(Box.open(settings, vault)), busy(inner)])
     worker.run(workers, Queue(settings.queue, workers.look), Ear(settings.run, [JOB]))
     os._exit(0)  # a check that is under way is not waited for: the next worker frees its lease
 
 
-def record(settings: Settings) -> None:
+def record(settings: Settings, vault: Vault) -> None:
     """The process that looks through the cameras, the only one: whoever wrote a recording before it is dead."""
     from edge.recorder.office import Office
 
     bell = Bell(settings.run, "recorder")
-    yards = [Box.open(settings), Box.open(practice.settings(settings))]
+    yards = [Box.open(settings, vault), Box.open(*practice.inside(settings, vault.password))]
     Office(settings, yards, bell).run(Ear(settings.run, [RECORD]))
 
 
-def sync(settings: Settings) -> None:
+def sync(settings: Settings, vault: Vault) -> None:
     """The process that speaks to the hub."""
     from edge import line
     from edge.agent import Agent, client
     from sync.session import Identity, Session
 
-    box = Box.open(settings)
+    box = Box.open(settings, vault)
     found = line.of(settings)
     outbox = line.LineOutbox(box.db, box.keys, box.capture, box.clock, line=found)
     who = Identity(box.node.id, box.keys.ring[box.node.sign_file], box.node.hub_verify)
@@ -262,16 +277,16 @@ def sync(settings: Settings) -> None:
         Agent(talk, outbox, http, Ear(settings.run, [OP]), settings, line.Cap(found)).run()
 
 
-def replicate(settings: Settings) -> None:
+def replicate(settings: Settings, vault: Vault) -> None:
     """The process that keeps the replica of the box up to date."""
     from edge.replicator import Replicator, run
 
     os.nice(POLITE)
-    box = Box.open(settings)
+    box = Box.open(settings, vault)
     run(Replicator(settings, box.db, box.keys, box.clock, Path(settings.edge_replica), os.environ))
 
 
-def check_update(settings: Settings, file: Path, into: Path | None) -> Manifest:
+def check_update(settings: Settings, vault: Vault, file: Path, into: Path | None) -> Manifest:
     """See :func:`edge.update.check`. Raises ``misconfigured`` where nobody's updates are taken."""
     from edge import eid, manifests, update
 
@@ -280,7 +295,7 @@ def check_update(settings: Settings, file: Path, into: Path | None) -> Manifest:
     except (ValueError, QurbaniError) as error:
         detail = "QURBANI_EDGE_RELEASE_KEY must be what `qurbani edge release-key` printed: 64 hex digits"
         raise QurbaniError("misconfigured", detail) from error
-    with opened(settings) as box:
+    with opened(settings, vault) as box:
         reading = box.clock.read()
         off_ms = box.db.read(lambda tx: manifests.uncertainty(tx, reading))
         off = CLOCK_UNSURE if off_ms is None else timedelta(milliseconds=off_ms)
@@ -288,7 +303,7 @@ def check_update(settings: Settings, file: Path, into: Path | None) -> Manifest:
     return update.check(file, key, now, into)
 
 
-def enrol(settings: Settings, hub_url: str, code: str, name: str) -> Node:
+def enrol(settings: Settings, hub_url: str, code: str, name: str, vault: Vault | None = None) -> Node:
     """Become a node of the hub: make keys if there are none yet, show the code, remember the answer.
 
     A box that is one already asks for its name again: a hub that was put back may have forgotten it.
@@ -299,7 +314,7 @@ def enrol(settings: Settings, hub_url: str, code: str, name: str) -> Node:
 
     db = open_database(settings)
     try:
-        keys = Keys.make(settings.keys)
+        keys = Keys.make(vault or Vault(settings.keys))
         former = identity.load(db)
         sign_file = former.sign_file if former else identity.FIRST
         message = enrolment.enrol(code, keys.ring[sign_file], keys.seal.public, name, former.id if former else None)
@@ -324,4 +339,4 @@ def believed_now(box: Box) -> datetime:
 
 def _front(box: Box) -> tls.Front:
     extra = [name.strip().lower() for name in box.settings.edge_names.split(",") if name.strip()]
-    return tls.Front(box.settings.keys, partial(tls.own_names, extra), partial(believed_now, box))
+    return tls.Front(box.keys.vault, partial(tls.own_names, extra), partial(believed_now, box))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, tzinfo
-from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,7 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from edge.db import Database, Tx, one
-from shared.crypto import PrivateKey, SealKey, SigningKey, UnsealKey, VerifyKey, load_key, save_key
+from edge.vault import Vault
+from shared.crypto import PrivateKey, SealKey, SigningKey, UnsealKey, VerifyKey
 from shared.errors import QurbaniError
 
 FIRST = "sign.pem"
@@ -21,20 +21,20 @@ KEY_FILES = (FIRST, "seal.pem")
 class Keyring:
     """The keys that the box signs with, by the names of their files: one for each name that it has gone by."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
         self._keys: dict[str, SigningKey] = {}
 
     def __getitem__(self, name: str) -> SigningKey:
         """Raises ``misconfigured`` when the file is not there."""
         if name not in self._keys:
-            self._keys[name] = _load(self._folder / name, SigningKey)
+            self._keys[name] = _load(self._vault, name, SigningKey)
         return self._keys[name]
 
     def make(self, name: str) -> SigningKey:
         """The key of that name, which is on the disk when this returns; the same one every time."""
-        if not (self._folder / name).exists():
-            save_key(self._folder / name, SigningKey.generate())
+        if not self._vault.has(name):
+            self._vault.write(name, SigningKey.generate().pem())
         return self[name]
 
 
@@ -47,22 +47,23 @@ class Keys(msgspec.Struct, frozen=True):
     sign: SigningKey
     seal: UnsealKey
     ring: Keyring
+    vault: Vault
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """The keys in ``folder``. Raises ``misconfigured`` when they are not there: new ones would help nobody."""
-        ring = Keyring(folder)
-        return cls(ring[FIRST], _load(folder / KEY_FILES[1], UnsealKey), ring)
+    def load(cls, vault: Vault) -> Self:
+        """The keys in ``vault``. Raises ``misconfigured`` when they are not there: new ones would help nobody."""
+        ring = Keyring(vault)
+        return cls(ring[FIRST], _load(vault, KEY_FILES[1], UnsealKey), ring, vault)
 
     @classmethod
-    def make(cls, folder: Path) -> Self:
+    def make(cls, vault: Vault) -> Self:
         """As :meth:`load`; what is not there yet is made. For a box that enrols."""
-        sign, seal = (folder / name for name in KEY_FILES)
-        if not sign.exists():
-            save_key(sign, SigningKey.generate())
-        if not seal.exists():
-            save_key(seal, UnsealKey.generate())
-        return cls.load(folder)
+        sign, seal = KEY_FILES
+        if not vault.has(sign):
+            vault.write(sign, SigningKey.generate().pem())
+        if not vault.has(seal):
+            vault.write(seal, UnsealKey.generate().pem())
+        return cls.load(vault)
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -117,8 +118,8 @@ def save(db: Database, node: Node) -> None:
     db.write(work)
 
 
-def _load(path: Path, kind: type[PrivateKey]) -> PrivateKey:
+def _load(vault: Vault, name: str, kind: type[PrivateKey]) -> PrivateKey:
     try:
-        return load_key(path, kind)
+        return kind.from_pem(vault.read(name))
     except FileNotFoundError as error:
         raise QurbaniError("misconfigured", f"the private key {error.filename} is missing") from error

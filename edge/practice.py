@@ -16,6 +16,7 @@ from edge.capture import Capture
 from edge.db import Database
 from edge.node import Keys, Node
 from edge.settings import Settings
+from edge.vault import Vault
 from shared.clock import Clock
 from shared.ids import NewId
 from sync.messages import Change
@@ -33,12 +34,18 @@ def settings(real: Settings) -> Settings:
     return msgspec.structs.replace(real, data=str(real.folder / "practice"))
 
 
-def begin(real: Settings, site_languages: list[str], clock: Clock, new_id: NewId) -> None:
-    """Forget what was practised, and put up the animals."""
+def inside(real: Settings, password: bytes | None) -> tuple[Settings, Vault]:
+    """What opens the practice box: its keys lie as those of the box do."""
     inner = settings(real)
+    return inner, Vault(inner.keys, password)
+
+
+def begin(real: Settings, password: bytes | None, site_languages: list[str], clock: Clock, new_id: NewId) -> None:
+    """Forget what was practised, and put up the animals."""
+    inner, vault = inside(real, password)
     shutil.rmtree(inner.folder, ignore_errors=True)
     inner.make_folders()
-    keys, db = Keys.make(inner.keys), Database(inner.database)
+    keys, db = Keys.make(vault), Database(inner.database)
     site = new_id()
     try:
         identity.save(db, Node(new_id(), site, "practice", "", keys.sign.public.raw, keys.seal.public.raw))

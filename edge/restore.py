@@ -24,6 +24,7 @@ from edge.db import Database, Tx
 from edge.node import KEY_FILES, Keys
 from edge.replica import Folder, Head, Manifest, Opened, boxes, check
 from edge.settings import Settings
+from edge.vault import Vault
 from shared.crypto import SigningKey, UnsealKey
 from shared.errors import QurbaniError
 from shared.files import pieces, replaced_whole, sync_folder, write_whole
@@ -73,22 +74,31 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 def restore(
-    settings: Settings, replica: Path, key: UnsealKey, box: str, ready: Callable[[], None], moved: Moved
+    settings: Settings,
+    replica: Path,
+    key: UnsealKey,
+    box: str,
+    ready: Callable[[], None],
+    moved: Moved,
+    vault: Vault | None = None,
 ) -> Restored:
     """Bring the box ``box`` (empty: the only one in ``replica``) back into an empty data folder.
 
-    ``ready`` is called as soon as the box may be started: the videos that it does not need at once follow then. Safe
-    to repeat, also after it was killed. Raises ``no_replica``, ``wrong_key``, or ``conflict`` where another box is.
+    Its keys go into ``vault``; without one they lie open. ``ready`` is called as soon as the box may be started: the
+    videos that it does not need at once follow then. Safe to repeat, also after it was killed. Raises ``no_replica``,
+    ``wrong_key``, or ``conflict`` where another box is.
     """
     folder = Folder.of(replica, _choose(replica, box))
     settings.make_folders()
-    found = None if settings.database.exists() else _records(settings, folder, key, moved)
-    if Keys.load(settings.keys).seal.public.id != folder.path.name:
+    vault = vault or Vault(settings.keys)
+    found = None if settings.database.exists() else _records(settings, vault, folder, key, moved)
+    seal = Keys.load(vault).seal
+    if seal.public.id != folder.path.name:
         raise QurbaniError("conflict", f"there is another box in {settings.folder}")
     ready()
     db = Database(settings.database)
     try:
-        videos, lost = _bring(settings, folder, db, "NOT pruned", moved)
+        videos, lost = _bring(Blobs(settings.blobs, seal), folder, db, "NOT pruned", moved)
         who = identity.load(db)
         assert who is not None, "only a box that has enrolled is replicated"
         return Restored(
@@ -115,19 +125,19 @@ def _choose(replica: Path, box: str) -> str:
     return there[0]
 
 
-def _records(settings: Settings, folder: Folder, key: UnsealKey, moved: Moved) -> _Found:
+def _records(settings: Settings, vault: Vault, folder: Folder, key: UnsealKey, moved: Moved) -> _Found:
     """All that the box needs to be started; the database last, so that it says that the rest is there."""
     image = settings.run / "restored.db"
     found = _newest(folder, key, image)
     for name, pem in found.head.keys.items():
-        write_whole(settings.keys / name, [pem])
+        vault.write(name, pem)
     lines = [f"{name}={value}\n" for name, value in sorted(found.head.settings.items())]
     write_whole(settings.folder / SETTINGS, [line.encode() for line in lines])
     _models(folder, settings.folder / "models")
     _uploads(settings, folder, found.head)
     db = Database(image)
     try:
-        _bring(settings, folder, db, _AT_ONCE, moved)
+        _bring(Blobs(settings.blobs, Keys.load(vault).seal), folder, db, _AT_ONCE, moved)
         db.write(lambda tx: _as_after_a_crash(tx, folder))
     finally:
         db.close()
@@ -222,9 +232,8 @@ def _as_after_a_crash(tx: Tx, folder: Folder) -> None:
             tx.execute("UPDATE blob SET pruned = 1 WHERE id = ?", [blob_id])
 
 
-def _bring(settings: Settings, folder: Folder, db: Database, which: str, moved: Moved) -> tuple[int, set[str]]:
+def _bring(blobs: Blobs, folder: Folder, db: Database, which: str, moved: Moved) -> tuple[int, set[str]]:
     """Copy the sealed files that are not here yet, the newest first; how many are here then, and which are lost."""
-    blobs = Blobs(settings.blobs, Keys.load(settings.keys).seal)
     lost, here = set(), 0
     for row in db.rows(f"SELECT id, size FROM blob WHERE {which} ORDER BY rowid DESC"):  # noqa: S608 - constants
         if blobs.path(row["id"]).exists() or _bring_one(folder.blob(row["id"]), blobs, row["id"], moved):

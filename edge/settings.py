@@ -48,6 +48,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     edge_replica_key: str = ""
     """Whoever holds the private half of this key can open the replica: see `qurbani edge replica-key`."""
 
+    edge_key_file: str = ""
+    """What opens the private keys, where they are locked with a key file: see :mod:`edge.vault`."""
+
     edge_release_key: str = ""
     """Whose updates this box takes: see `qurbani edge release-key`. Empty: nobody's."""
 
@@ -130,6 +133,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def address(self) -> Path:
         """Tells where the running box listens: ``{"url": ..., "door": ..., "authority": FILE, "pid": ...}``."""
         return self.run / "api.json"
+
+    @property
+    def unlock(self) -> Path:
+        """Where a box waits for what opens its keys: see :mod:`edge.unlock`."""
+        return self.run / "unlock.sock"
+
+    @property
+    def opened_by(self) -> Path:
+        """What opened the keys of the running box, in words."""
+        return self.run / "opened-by"
 
     @property
     def authority(self) -> Path:

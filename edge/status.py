@@ -8,9 +8,10 @@ from uuid import UUID
 
 import msgspec
 
+from edge import unlock
 from edge.capture import VALIDATE
 from edge.db import Database, Tx, one
-from edge.disk import Disk
+from edge.disk import Disk, is_encrypted
 from edge.eid import Season, its_window, season
 from edge.manifests import uncertainty
 from edge.people import People, PeopleStatus
@@ -20,6 +21,7 @@ from edge.recorder.window import Looker
 from edge.replicator import read_state
 from edge.room import captures_left
 from edge.settings import Settings
+from edge.vault import Vault, read_lock
 from shared.clock import Clock, from_ms
 
 if TYPE_CHECKING:
@@ -89,6 +91,19 @@ class ReplicaStatus(msgspec.Struct, frozen=True):
     error: str | None
 
 
+class KeysStatus(msgspec.Struct, frozen=True):
+    """How the private keys lie on the disk: ``lie`` in words, and which are ``lying_open`` although they should not.
+
+    ``is_waiting``: a box that starts has not got what opens them. ``on_crypt`` tells whether the disk itself is
+    encrypted (None: the kernel does not say); where it is not, names in the records can be read from it.
+    """
+
+    lie: str
+    lying_open: list[str]
+    is_waiting: bool
+    on_crypt: bool | None
+
+
 class Status(msgspec.Struct, frozen=True):
     """``eid`` is None as long as the hub has not said when it is, ``replica`` where none is kept."""
 
@@ -101,6 +116,7 @@ class Status(msgspec.Struct, frozen=True):
     clock: ClockStatus
     eid: EidStatus | None
     people: PeopleStatus
+    keys: KeysStatus
     replica: ReplicaStatus | None = None
     cameras: list[CameraView] = []
 
@@ -113,6 +129,7 @@ def read(db: Database, settings: Settings, disk: Disk, models: Store, clock: Clo
     people = People(db, clock, timedelta(hours=settings.edge_people_hours)).status()
     state, cameras = read_state(settings), Looker(settings).cameras()
     replica = ReplicaStatus(state.folder, state.age_s(reading), state.left, state.error) if state else None
+    keys = keys_status(settings)
     now_ms, now = reading.wall_ms, from_ms(reading.wall_ms)
 
     def ago(wall_ms: int | None) -> float | None:
@@ -145,9 +162,16 @@ def read(db: Database, settings: Settings, disk: Disk, models: Store, clock: Clo
         off, when = uncertainty(tx, reading), its_window(tx)
         times = ClockStatus(now, None if off is None else off / 1000)
         eid = EidStatus(when.begins, when.ends, season(when, now)) if when else None
-        return Status(id, node.get("site"), queue, sync, room, installed(models), times, eid, people, replica, cameras)
+        return Status(
+            id, node.get("site"), queue, sync, room, installed(models), times, eid, people, keys, replica, cameras)
 
     return db.read(work)
+
+
+def keys_status(settings: Settings) -> KeysStatus:
+    is_locked = read_lock(settings.keys) is not None
+    lying_open = Vault(settings.keys).lying_open() if is_locked else []
+    return KeysStatus(unlock.told(settings), lying_open, settings.unlock.exists(), is_encrypted(settings.folder))
 
 
 def installed(models: Store) -> list[str]:

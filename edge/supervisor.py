@@ -79,11 +79,25 @@ def die_with_parent() -> None:
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
+def told_by_parent() -> bytes:
+    """In a child, and before all else: what its :class:`Program` had to tell."""
+    told = b""
+    while not told.endswith(b"\n"):
+        if not (piece := os.read(0, 1)):
+            os._exit(1)
+        told += piece
+    return told[:-1]
+
+
 class Program(msgspec.Struct, frozen=True):
-    """What to start, and the descriptors that it inherits."""
+    """What to start, the descriptors that it inherits, and a line that it is told over its standard input.
+
+    That is for secrets: others can read arguments, and whoever inherits the environment hands it on.
+    """
 
     arguments: Sequence[str]
     keep: Sequence[int]
+    told: bytes = b""
 
 
 class Supervisor:
@@ -118,6 +132,8 @@ class Supervisor:
         process = await asyncio.create_subprocess_exec(
             *program.arguments, stdin=PIPE, pass_fds=program.keep, start_new_session=True
         )
+        assert process.stdin is not None
+        process.stdin.write(program.told + b"\n")
         ended = asyncio.create_task(process.wait())
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from edge.vault import Vault
 from shared.errors import QurbaniError
-from shared.files import write_whole
 
 AUTHORITY, FRONT = "tls-authority.pem", "tls.pem"
 """Each holds a private key and its certificate."""
@@ -88,13 +88,12 @@ class Authority:
         self.certificate = certificate
 
     @classmethod
-    def of(cls, folder: Path, now: datetime) -> Self:
-        """The authority in ``folder``; made at the first call, and then the same for the life of the box."""
-        path = folder / AUTHORITY
-        if not path.exists():
+    def of(cls, vault: Vault, now: datetime) -> Self:
+        """The authority in ``vault``; made at the first call, and then the same for the life of the box."""
+        if not vault.has(AUTHORITY):
             key = generate_private_key(SECP256R1())
-            _save(path, key, _authority(key, now))
-        return cls(*_load(path))
+            _save(vault, AUTHORITY, key, _authority(key, now))
+        return cls(*_load(vault, AUTHORITY))
 
     @property
     def pem(self) -> bytes:
@@ -133,17 +132,17 @@ class Authority:
 class Front:
     """The certificate that tablets meet, in ``context``; :meth:`renew` changes it for connections to come."""
 
-    def __init__(self, folder: Path, names: Callable[[], Names], now: Callable[[], datetime]) -> None:
+    def __init__(self, vault: Vault, names: Callable[[], Names], now: Callable[[], datetime]) -> None:
         """``now`` is the time as far as it can be believed: see :func:`believable`."""
-        self._path = folder / FRONT
+        self._vault = vault
         self._names = names
         self._now = now
-        self.authority = Authority.of(folder, now())
+        self.authority = Authority.of(vault, now())
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.set_ciphers(_CIPHERS)
         if not self.renew():
-            self.context.load_cert_chain(self._path)
+            self._show()
 
     def renew(self) -> bool:
         """Make a new certificate where the old one grows old or lacks a name of the box; tells whether it did."""
@@ -152,15 +151,18 @@ class Front:
             return False
         key = generate_private_key(SECP256R1())
         made = self.authority.sign(key, names, now)
-        _save(self._path, key, made)
-        self.context.load_cert_chain(self._path)
+        _save(self._vault, FRONT, key, made)
+        self._show()
         _log.info("certificate_made", until=made.not_valid_after_utc.isoformat(), names=sorted(names.hosts))
         return True
+
+    def _show(self) -> None:
+        self.context.load_cert_chain(self._vault.folder / FRONT, password=self._vault.password)
 
     def _is_good(self, names: Names, now: datetime) -> bool:
         """Whether the old one will do. One from the future will: the clock went back, and tablets know better."""
         try:
-            found = certificate(self._path)
+            _, found = _load(self._vault, FRONT)
         except (FileNotFoundError, QurbaniError):
             return False
         told = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -199,8 +201,11 @@ def is_private(address: Address) -> bool:
 
 
 def certificate(path: Path) -> x509.Certificate:
-    """Raises ``misconfigured`` when the file does not hold one."""
-    return _load(path)[1]
+    """The one in a file, also beside a key that is locked. Raises ``misconfigured`` when there is none."""
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError as error:
+        raise _damaged(path) from error
 
 
 def _authority(key: EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
@@ -244,20 +249,23 @@ def _identified_by(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(found)
 
 
-def _save(path: Path, key: EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+def _save(vault: Vault, name: str, key: EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    write_whole(path, [private, certificate.public_bytes(Encoding.PEM)])
+    vault.write(name, private + certificate.public_bytes(Encoding.PEM))
 
 
-def _load(path: Path) -> tuple[EllipticCurvePrivateKey, x509.Certificate]:
-    pem = path.read_bytes()
+def _load(vault: Vault, name: str) -> tuple[EllipticCurvePrivateKey, x509.Certificate]:
+    pem = vault.read(name)
     try:
         key, found = load_pem_private_key(pem, None), x509.load_pem_x509_certificate(pem)
     except ValueError as error:
-        detail = f"{path} is no key and certificate; remove it, and it is made anew"
-        raise QurbaniError("misconfigured", detail) from error
+        raise _damaged(vault.folder / name) from error
     assert isinstance(key, EllipticCurvePrivateKey)
     return key, found
+
+
+def _damaged(path: Path) -> QurbaniError:
+    return QurbaniError("misconfigured", f"{path} is no key and certificate; remove it, and it is made anew")
 
 
 def _addresses() -> Iterable[Address]:

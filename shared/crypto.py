@@ -157,7 +157,7 @@ PrivateKey = TypeVar("PrivateKey", SigningKey, UnsealKey)
 def save_key(path: Path, key: SigningKey | UnsealKey, passphrase: str | None = None) -> None:
     """Write a private key, mode 0600, durable when this returns; locked when there is a ``passphrase``."""
     pem = key.pem()
-    write_whole(path, [pem if passphrase is None else _lock(pem, passphrase)], mode=0o600)
+    write_whole(path, [pem if passphrase is None else msgspec.json.encode(Locked.make(pem, passphrase))], mode=0o600)
 
 
 def load_key(path: Path, kind: type[PrivateKey], passphrase: str | None = None) -> PrivateKey:
@@ -169,8 +169,8 @@ def load_key(path: Path, kind: type[PrivateKey], passphrase: str | None = None) 
     return kind.from_pem(_unlock(raw, passphrase, path) if raw.startswith(b"{") else raw)
 
 
-class _Locked(msgspec.Struct, tag="argon2id+aes-256-gcm", tag_field="lock"):
-    """A private key under a passphrase, with what is needed to derive its key again."""
+class Locked(msgspec.Struct, tag="argon2id+aes-256-gcm", tag_field="lock"):
+    """A secret under a passphrase, with what is needed to derive its key again."""
 
     salt: bytes
     memory_kib: int
@@ -179,26 +179,30 @@ class _Locked(msgspec.Struct, tag="argon2id+aes-256-gcm", tag_field="lock"):
     nonce: bytes
     sealed: bytes
 
-    def cipher(self, passphrase: str) -> AESGCM:
+    @classmethod
+    def make(cls, plain: bytes, passphrase: str) -> Self:
+        # RFC 9106's second recommended option: 64 MiB and three passes, about a third of a second on a box.
+        locked = cls(os.urandom(16), 64 * 1024, 3, 4, os.urandom(12), b"")
+        locked.sealed = locked._cipher(passphrase).encrypt(locked.nonce, plain, None)
+        return locked
+
+    def open(self, passphrase: str, what: str) -> bytes:
+        """The secret. Raises ``key_locked``, which says ``what`` does not open."""
+        try:
+            return self._cipher(passphrase).decrypt(self.nonce, self.sealed, None)
+        except InvalidTag as error:
+            raise QurbaniError("key_locked", f"the passphrase does not open {what}") from error
+
+    def _cipher(self, passphrase: str) -> AESGCM:
         return AESGCM(hash_secret_raw(
             passphrase.encode(), self.salt, self.passes, self.memory_kib, self.lanes, 32, Type.ID))
 
 
-def _lock(pem: bytes, passphrase: str) -> bytes:
-    # RFC 9106's second recommended option: 64 MiB and three passes, about a third of a second on a box.
-    locked = _Locked(os.urandom(16), 64 * 1024, 3, 4, os.urandom(12), b"")
-    locked.sealed = locked.cipher(passphrase).encrypt(locked.nonce, pem, None)
-    return msgspec.json.encode(locked)
-
-
 def _unlock(raw: bytes, passphrase: str | None, path: Path) -> bytes:
     try:
-        locked = msgspec.json.decode(raw, type=_Locked)
+        locked = msgspec.json.decode(raw, type=Locked)
     except msgspec.DecodeError as error:
         raise QurbaniError("wrong_key", f"{path} does not hold a private key") from error
     if passphrase is None:
         raise QurbaniError("key_locked", f"{path} needs its passphrase")
-    try:
-        return locked.cipher(passphrase).decrypt(locked.nonce, locked.sealed, None)
-    except InvalidTag as error:
-        raise QurbaniError("key_locked", f"the passphrase does not open {path}") from error
+    return locked.open(passphrase, str(path))

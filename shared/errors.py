@@ -55,6 +55,7 @@ TABLE: dict[str, Kind] = {
     "bad_signature": Kind(401, "The signature does not hold", "Sign with the enrolled key and send it again."),
     "wrong_key": Kind(422, "This key does not open it", "Use the key for which it was made."),
     "key_locked": Kind(500, "The private key is locked", "Give the right passphrase and start again."),
+    "not_waiting": Kind(409, "No box waits for its keys", "See with `qurbani edge status` whether it runs already."),
     "damaged": Kind(422, "The sealed file is damaged", "Fetch it again from where it is whole."),
     # videos in the cloud
     "bad_range": Kind(416, "The file has no such part", "Ask for bytes that lie within its size."),

@@ -84,6 +84,8 @@ def test_systemd_understands_them(tmp_path: Path) -> None:
     for path in UNITS.iterdir():
         program = str(Path(sys.executable).with_name("qurbani"))
         (tmp_path / path.name).write_text(path.read_text().replace("/opt/qurbani/bin/qurbani", program))
+    (tmp_path / "qurbani-edge.service.d").mkdir()
+    (tmp_path / "edge-key.conf").rename(tmp_path / "qurbani-edge.service.d" / "key.conf")
     names = [*services(), "qurbani-cloud.target"]
     for instance in names:
         if "@" in instance:

@@ -21,6 +21,7 @@ from edge.room import Room
 from edge.settings import Settings
 from edge.site import Site
 from edge.uploads import VideoUploads
+from edge.vault import Vault
 from shared.clock import SystemClock
 from shared.crypto import SigningKey, UnsealKey
 from shared.ids import new_id
@@ -41,7 +42,7 @@ class Work:
 
     def __init__(self, settings: Settings) -> None:
         self.db = Database(settings.database)
-        keys, clock = Keys.load(settings.keys), SystemClock()
+        keys, clock = Keys.load(Vault(settings.keys)), SystemClock()
         self.capture = Capture(self.db, keys.ring, clock, new_id)
         self.blobs = Blobs(settings.blobs, keys.seal)
         disk, ballast = Disk(settings.folder, 0), Ballast(settings.ballast, 0)
@@ -123,7 +124,7 @@ def in_a_process(work: Callable[[], object]) -> object:
 def new_box(folder: Path) -> None:
     settings = Settings(data=str(folder))
     settings.make_folders()
-    Keys.make(settings.keys)
+    Keys.make(Vault(settings.keys))
     db = Database(settings.database)
     hub = SigningKey.generate().public.raw
     identity.save(db, Node(new_id(), OWNER, "box", "", hub, UnsealKey.generate().public.raw))

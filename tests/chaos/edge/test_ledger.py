@@ -16,6 +16,7 @@ from edge import node as identity
 from edge.capture import Capture, Video
 from edge.db import Database
 from edge.node import Keys, Node
+from edge.vault import Vault
 from shared.clock import SystemClock
 from shared.crypto import SigningKey, UnsealKey
 from shared.ids import new_id
@@ -48,7 +49,7 @@ class Careless(Capture):
         self._db.write(lambda tx: tx.execute("UPDATE job SET state = 'open' WHERE id = ?", [lease.job]))
         super().record_verdict(lease, video_id, verdict)
 
-capture = (Careless if careless else Capture)(db, Keys.load(folder).ring, clock, new_id)
+capture = (Careless if careless else Capture)(db, Keys.load(Vault(folder)).ring, clock, new_id)
 
 def check(video_id):
     if careless:
@@ -66,7 +67,7 @@ worker.run(busy, Queue(folder / "queue.db", busy.look), Ear(folder, [JOB]))
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
     """A box with a video to check for each of ``JOBS`` animals."""
-    database, keys, clock = Database(tmp_path / "edge.db"), Keys.make(tmp_path), SystemClock()
+    database, keys, clock = Database(tmp_path / "edge.db"), Keys.make(Vault(tmp_path)), SystemClock()
     hub = SigningKey.generate().public.raw, UnsealKey.generate().public.raw
     identity.save(database, Node(new_id(), new_id(), "box 1", "http://hub.example", *hub))
     capture = Capture(database, keys.ring, clock, new_id)

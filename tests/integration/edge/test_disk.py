@@ -16,6 +16,7 @@ import pytest
 
 from edge.blobs import Blobs
 from edge.node import Keys
+from edge.vault import Vault
 from shared.ids import new_id
 from tests.box import Box, Tablet, running, until
 from tests.hub import Hub, serving
@@ -100,7 +101,7 @@ def test_a_camera_of_the_box_on_a_disk_that_fills_up(small_disk: Path) -> None:
         tablet.ask("POST", f"{here}/stop", json={})
         until(lambda: tablet.ask("GET", here).json()["state"] == "kept", what="the end of the film")
         (row,) = box.rows("SELECT blob_id FROM video")
-        key = Keys.load(small_disk / "keys").seal
+        key = Keys.load(Vault(small_disk / "keys")).seal
         with Blobs(small_disk / "blobs", key).opened(row["blob_id"]) as film, av.open(film) as container:
             times = [frame.time for frame in container.decode(video=0)]
         assert times[-1] > 1

@@ -12,6 +12,7 @@ from edge import node as identity
 from edge.capture import Capture
 from edge.db import Database
 from edge.node import Keys, Node
+from edge.vault import Vault
 from shared.clock import ManualClock
 from shared.crypto import SigningKey, UnsealKey
 from shared.ids import new_id
@@ -36,7 +37,7 @@ def clock() -> ManualClock:
 def keys(tmp_path: Path) -> Keys:
     folder = tmp_path / "keys"
     folder.mkdir()
-    return Keys.make(folder)
+    return Keys.make(Vault(folder))
 
 
 @pytest.fixture

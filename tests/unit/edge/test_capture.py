@@ -12,6 +12,7 @@ from edge.db import Database
 from edge.jobs import Lease
 from edge.node import Keys, Node
 from edge.outbox import Outbox
+from edge.vault import Vault
 from shared.clock import ManualClock
 from shared.domain.fields import FIELDS
 from shared.domain.verdict import Reason, Verdict
@@ -273,9 +274,9 @@ def test_an_identity_does_not_change_under_a_history(db: Database, node: Node, s
 def test_keys_are_made_once_and_belong_to_their_owner(keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("keys")
     with pytest.raises(QurbaniError, match="missing"):
-        Keys.load(folder)
-    made = Keys.make(folder)
-    again = Keys.load(folder)
+        Keys.load(Vault(folder))
+    made = Keys.make(Vault(folder))
+    again = Keys.load(Vault(folder))
     assert (made.sign.public, made.seal.public) == (again.sign.public, again.seal.public)
     assert made.sign.public != keys.sign.public
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}

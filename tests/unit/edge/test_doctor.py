@@ -53,7 +53,8 @@ def must_find(settings: Settings, what: str) -> Finding:
 def test_a_healthy_box(settings: Settings, blob: Path) -> None:
     findings = list(doctor.examine(settings))
     assert [finding.what for finding in findings] == [
-        "SQLite", "keys", "certificate", "database", "enrolment", "ops", "videos", "recordings", "leases", "half files",
+        "SQLite", "keys", "disk", "certificate", "database", "enrolment", "ops", "videos", "recordings", "leases",
+        "half files",
     ]  # fmt: skip
     assert all(finding.is_well and not finding.is_mended for finding in findings)
 

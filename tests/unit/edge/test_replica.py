@@ -26,6 +26,7 @@ from edge.replicator import Replicator, read_state
 from edge.restore import Restored, restore
 from edge.settings import Settings
 from edge.tls import Authority
+from edge.vault import Vault, lock
 from shared.clock import ManualClock, SystemClock
 from shared.crypto import SealKey, SigningKey, UnsealKey
 from shared.errors import QurbaniError
@@ -119,7 +120,7 @@ def test_all_of_the_box_comes_back(
 ) -> None:
     (settings.folder / "models").mkdir()
     (settings.folder / "models" / "eyes.tflite").write_bytes(b"weights")
-    authority = Authority.of(settings.keys, LATER).fingerprint
+    authority = Authority.of(Vault(settings.keys), LATER).fingerprint
     blob = record(b"a film")
     assert keeper.once().left == 0
     new, said = brought_back(tmp_path, spare)
@@ -127,11 +128,26 @@ def test_all_of_the_box_comes_back(
     assert ops(new) == ops(settings)
     with opened(new) as box, box.blobs.opened(blob) as film:
         assert film.read() == b"a film"
-    assert Authority.of(new.keys, LATER).fingerprint == authority, "tablets would have to trust it anew"
+    assert Authority.of(Vault(new.keys), LATER).fingerprint == authority, "tablets would have to trust it anew"
     assert (new.keys / "sign.pem").stat().st_mode & 0o777 == 0o600
     assert (new.folder / "models" / "eyes.tflite").read_bytes() == b"weights"
     assert (new.folder / "restored.env").read_text() == "QURBANI_EDGE_NAMES=yard.lan\n"
     assert all(finding.is_well for finding in doctor.examine(new))
+
+
+def test_a_locked_box_comes_back_locked_otherwise(
+    tmp_path: Path, settings: Settings, keeper: Replicator, db: Database, clock: ManualClock, spare: Path, node: Node
+) -> None:
+    """Whoever holds the office's key brings it back: the passphrase of the dead box is not asked for."""
+    locked = lock(Vault(settings.keys), "passphrase", "of the old box")
+    Replicator(settings, db, Keys.load(locked), clock, spare, {}).once()
+    new = Settings(data=str(tmp_path / "new"))
+    new.make_folders()
+    vault = lock(Vault(new.keys), "passphrase", "of the new box")
+    said = restore(new, spare, OPERATOR, "", lambda: None, lambda size: None, vault)
+    assert said.node == node.id
+    assert Vault(new.keys).lying_open() == []
+    assert Keys.load(vault).sign.public == Keys.load(locked).sign.public
 
 
 def test_a_pass_writes_what_changed(
@@ -343,7 +359,7 @@ def test_a_folder_in_which_there_is_a_box(
 
     other = Settings(data=str(tmp_path / "other"))
     other.make_folders()
-    Keys.make(other.keys)
+    Keys.make(Vault(other.keys))
     Database(other.database).close()
     with pytest.raises(QurbaniError, match="conflict"):
         brought_back(tmp_path, spare, name="other")
@@ -426,7 +442,8 @@ def test_the_doctor_looks_at_it(
     record(b"a film")
     keeper.once(slice_s=-1)
     assert "1 files are not in it" in str(said(settings))
-    keeper = Replicator(settings, Database(settings.database), Keys.load(settings.keys), SystemClock(), other_disk, {})
+    keys = Keys.load(Vault(settings.keys))
+    keeper = Replicator(settings, Database(settings.database), keys, SystemClock(), other_disk, {})
     replicator.begin(other_disk)
     keeper.once()
     finding = {each.what: each for each in doctor.examine(settings)}["replica"]

@@ -22,6 +22,7 @@ from edge.tls import (
     is_private,
     own_names,
 )
+from edge.vault import Vault
 from shared.errors import QurbaniError
 
 NOW = datetime(2027, 5, 16, 6, 0, tzinfo=UTC)
@@ -35,7 +36,7 @@ class Yard:
         self.named, self.now = YARD, NOW
 
     def front(self, folder: Path) -> Front:
-        return Front(folder, lambda: self.named, lambda: self.now)
+        return Front(Vault(folder), lambda: self.named, lambda: self.now)
 
 
 def openssl(folder: Path, authority: Authority, *arguments: str) -> str:
@@ -74,7 +75,7 @@ def test_a_stolen_authority_speaks_for_nobody_else(
 
 def test_names_that_it_may_not_sign_are_left_out(tmp_path: Path) -> None:
     asked = Names(frozenset({"yard.local", "yard.example.com"}), frozenset({ip_address("8.8.8.8")}))
-    assert Authority.of(tmp_path, NOW).permits(asked) == Names(frozenset({"yard.local"}), frozenset())
+    assert Authority.of(Vault(tmp_path), NOW).permits(asked) == Names(frozenset({"yard.local"}), frozenset())
 
 
 def test_the_authority_stays_and_the_certificate_changes_in_time(tmp_path: Path) -> None:
