@@ -24,27 +24,29 @@ LOCK_TIMEOUT = "5s"
 
 def metadata() -> list[MetaData]:
     """The tables of the platform and of every service, one schema each."""
-    for module in ("outbox", "inbox", "jobs", "audit_chain", "idempotency"):
+    for module in ("outbox", "inbox", "jobs", "audit_chain", "idempotency", "personal"):
         import_module(f"cloud.platform.{module}")
     return [base.metadata for base in offered(("platform", *SERVICES), "models", "Base")]
 
 
-def config(connection: Connection) -> Config:
-    """Alembic's configuration for work on ``connection``."""
+def config(connection: Connection, settings: Settings) -> Config:
+    """Alembic's configuration for work on ``connection``; a revision that seals what is there needs the settings."""
     found = Config()
     found.set_main_option("script_location", str(Path(__file__).parent))
-    found.attributes["connection"] = connection
+    found.attributes |= {"connection": connection, "settings": settings}
     return found
 
 
-async def migrate(settings: Settings) -> None:
-    """Upgrade to the newest revision. Raises ``unavailable`` when a table stays locked for longer than 5 s."""
+async def migrate(settings: Settings, to: str = "head") -> None:
+    """Upgrade to the newest revision, or ``to`` an earlier one.
+
+    Raises ``unavailable`` when a table stays locked for longer than 5 s."""
     database = Database(settings.database_url)
     try:
         async with database.begin() as session:
             await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             await session.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
             connection = await session.connection()
-            await connection.run_sync(lambda sync: command.upgrade(config(sync), "head"))
+            await connection.run_sync(lambda sync: command.upgrade(config(sync, settings), to))
     finally:
         await database.close()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.auth import devices, passwords
-from cloud.auth.models import User
+from cloud.auth.models import Person, User
+from cloud.platform import personal
 from cloud.platform.core import Platform
 from shared.errors import QurbaniError
 
@@ -18,11 +19,12 @@ async def create_user(
     session: AsyncSession, *, id: UUID, email: str, password: str, role: str, name: str, language: str, now: datetime
 ) -> None:
     """Open an account. Raises ``conflict`` where the address has one."""
-    if await session.scalar(select(exists().where(User.email == email.lower()))):
+    if await session.scalar(select(exists().where(_has(session, email)))):
         raise QurbaniError("conflict", "there is an account with this address")
     hashed = await passwords.hash_password(password)
     session.add(User(
-        id=id, email=email.lower(), password_hash=hashed, role=role, name=name, language=language, created=now,
+        id=id, key=await personal.key_of(session, id), person=Person(email.lower(), name),
+        email_index=_index(session, email), password_hash=hashed, role=role, language=language, created=now,
     ))  # fmt: skip
     await session.flush()
 
@@ -47,4 +49,12 @@ async def check_password(
 
 async def of_address(session: AsyncSession, email: str) -> User | None:
     """The account with this address."""
-    return await session.scalar(select(User).where(User.email == email.lower()))
+    return await session.scalar(select(User).where(_has(session, email)))
+
+
+def _has(session: AsyncSession, email: str) -> ColumnElement[bool]:
+    return User.email_index == _index(session, email)
+
+
+def _index(session: AsyncSession, email: str) -> bytes:
+    return personal.blind(session, "email", email.lower())

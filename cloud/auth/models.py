@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import CheckConstraint, ForeignKey, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.platform import database
 from cloud.platform.access import ROLES
+from cloud.platform.personal import Personal
 
 
 class Base(database.Base):
@@ -17,18 +19,26 @@ class Base(database.Base):
     metadata = database.schema("auth")
 
 
-class User(Base):
-    """An account. A donor's account and donor record have the same id."""
+class Person(msgspec.Struct, frozen=True):
+    """Whose account it is. ``email`` is in lower case."""
+
+    email: str = ""
+    name: str = ""
+
+
+class User(Personal, Base):
+    """An account. A donor's account and donor record have the same id, and the same key."""
+
+    kind = Person
 
     __tablename__ = "users"
     __table_args__ = (CheckConstraint(f"role IN {ROLES}", name="role"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    email: Mapped[str] = mapped_column(Text, unique=True)
-    """In lower case."""
+    email_index: Mapped[bytes | None] = mapped_column(unique=True)
+    """What the address is looked up by; None once the account was erased."""
     password_hash: Mapped[str] = mapped_column(Text)
     role: Mapped[str] = mapped_column(Text)
-    name: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(Text)
     created: Mapped[datetime]
     disabled: Mapped[datetime | None]

@@ -167,7 +167,7 @@ async def _find(
 
 
 def _principal(held: Session, user: User) -> Principal:
-    return Principal(user.id, user.role, user.name, user.language, session=held.id)
+    return Principal(user.id, user.role, user.person.name, user.language, session=held.id)
 
 
 def _expiry(held: Session, user: User) -> datetime:

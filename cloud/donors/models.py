@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cloud.platform import database
+from cloud.platform.personal import Personal
 from shared.domain.order import CAPACITY
 
 
@@ -17,29 +19,45 @@ class Base(database.Base):
     metadata = database.schema("donors")
 
 
-class Donor(Base):
+class Contact(msgspec.Struct, frozen=True):
+    """How to reach a donor."""
+
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+
+
+class Donor(Personal, Base):
     """Somebody who gives. Every video is tracked by this id."""
+
+    kind = Contact
 
     __tablename__ = "donors"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(Text)
-    email: Mapped[str] = mapped_column(Text)
-    phone: Mapped[str] = mapped_column(Text)
+    phone_index: Mapped[bytes | None] = mapped_column(index=True)
+    """What the number is looked up by; several donors may have one number."""
     language: Mapped[str] = mapped_column(Text)
     created: Mapped[datetime]
 
 
-class Share(Base):
-    """One share of an animal, on behalf of ``name``."""
+class Named(msgspec.Struct, frozen=True):
+    """On whose behalf a share is, and other ways to write that name."""
+
+    name: str = ""
+    spellings: list[str] = []
+
+
+class Share(Personal, Base):
+    """One share of an animal, on behalf of somebody. It is sealed with the key of its donor."""
+
+    kind = Named
 
     __tablename__ = "shares"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     order_id: Mapped[UUID] = mapped_column(ForeignKey("donors.orders.id"), index=True)
-    name: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(Text)
-    spellings: Mapped[list[str]]
 
 
 class Step(Base):

@@ -15,7 +15,7 @@ from sqlalchemy.orm import selectinload
 from cloud.auth import service as auth
 from cloud.donors import models
 from cloud.donors.schemas import Donor, NewDonor, NewOrder, NewPayment, Order, Share, Step
-from cloud.platform import audit
+from cloud.platform import audit, personal
 from shared.domain.order import ORDER
 from shared.errors import QurbaniError
 from shared.ids import NewId
@@ -32,7 +32,9 @@ async def register(session: AsyncSession, new: NewDonor, *, now: datetime, new_i
         now=now,
     )  # fmt: skip
     session.add(models.Donor(
-        id=id, name=new.name, email=new.email, phone=new.phone, language=new.language, created=now,
+        id=id, key=await personal.key_of(session, id), person=models.Contact(new.name, new.email, new.phone),
+        phone_index=personal.blind(session, "phone", new.phone) if new.phone else None, language=new.language,
+        created=now,
     ))  # fmt: skip
     await session.flush()
     audit.about(session, subject=id)
@@ -44,15 +46,18 @@ async def donor(session: AsyncSession, donor_id: UUID) -> Donor:
     found = await session.get(models.Donor, donor_id)
     if found is None:
         raise QurbaniError("not_found", "there is no such donor")
-    return Donor(found.id, found.name, found.email, found.phone, found.language)
+    who = found.person
+    return Donor(found.id, who.name, who.email, who.phone, found.language)
 
 
 async def place(session: AsyncSession, donor_id: UUID, new: NewOrder, *, now: datetime, new_id: NewId) -> Order:
     """A new order, ``placed``."""
     await donor(session, donor_id)
+    key = await personal.key_of(session, donor_id)
     order = models.Order(id=new_id(), donor_id=donor_id, species=new.species, state=ORDER.first, created=now)
     order.shares = [
-        models.Share(id=new_id(), name=share.name, language=share.language, spellings=list(share.spellings))
+        models.Share(
+            id=new_id(), key=key, person=models.Named(share.name, share.spellings), language=share.language)
         for share in new.shares
     ]
     order.steps = [models.Step(state=ORDER.first, at=now)]
@@ -187,4 +192,6 @@ def _order(row: models.Order) -> Order:
 
 
 def _share(row: models.Share, order: models.Order) -> Share:
-    return Share(row.id, order.id, order.donor_id, str(order.number), row.name, row.language, row.spellings)
+    on_behalf = row.person
+    return Share(
+        row.id, order.id, order.donor_id, str(order.number), on_behalf.name, row.language, on_behalf.spellings)

@@ -40,7 +40,7 @@ async def allocate(session: AsyncSession, order_id: UUID, site_id: UUID, now: da
                 "language": share.language, "spellings": share.spellings,
             })
             for share, (on, _) in taken
-        ])  # fmt: skip
+        ], about=order.donor_id)  # fmt: skip
     return await animals_of(session, order_id)
 
 

@@ -6,6 +6,7 @@ from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.platform import database
+from cloud.platform.personal import DataKey, Personal
 from shared.domain.animal import SHEEP_MONTHS
 from shared.domain.order import CAPACITY
 
@@ -105,14 +107,21 @@ class Seat(Base):
     capacity: Mapped[int]
 
 
-class Executor(Base):
+class Named(msgspec.Struct, frozen=True):
+    """What somebody is called."""
+
+    name: str = ""
+
+
+class Executor(Personal, Base):
     """Somebody at a site who carries out sacrifices, known to its box by a PIN."""
+
+    kind = Named
 
     __tablename__ = "executors"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id), index=True)
-    name: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(Text)
     pin_hash: Mapped[str] = mapped_column(Text)
     left: Mapped[datetime | None]
@@ -220,7 +229,10 @@ class FeedMark(Base):
 
 
 class FeedRow(Base):
-    """A record that the boxes of a site are told of, at the cursor of its latest change; no fields: it is gone."""
+    """A record that the boxes of a site are told of, at the cursor of its latest change; no fields: it is gone.
+
+    What is told of a person is sealed with the key of ``subject``, and stands in no other column.
+    """
 
     __tablename__ = "feed"
     __table_args__ = (Index("ix_feed_cursor", "site_id", "cursor", unique=True),)
@@ -230,3 +242,5 @@ class FeedRow(Base):
     key: Mapped[UUID] = mapped_column(primary_key=True)
     cursor: Mapped[int] = mapped_column(BigInteger)
     fields: Mapped[dict[str, Any] | None]
+    subject: Mapped[UUID | None] = mapped_column(ForeignKey(DataKey.subject), index=True)
+    sealed: Mapped[bytes | None]

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.auth import service as auth
 from cloud.executors import feed, intake, models, schemas
-from cloud.platform import audit
+from cloud.platform import audit, personal
 from shared.domain.animal import ineligible, tag_id, tidy_tag
 from shared.domain.eid import Eid, window
 from shared.domain.fields import FIELDS
@@ -115,20 +115,21 @@ async def add_executor(
     """Somebody new at a site; the boxes there get the PIN's hash, and know the PIN offline from then on."""
     await site(session, site_id)
     executor = models.Executor(
-        id=new_id(), site_id=site_id, name=new.name, language=new.language, pin_hash=await auth.hash_pin(new.pin)
-    )
+        id=(id := new_id()), key=await personal.key_of(session, id), person=models.Named(new.name), site_id=site_id,
+        language=new.language, pin_hash=await auth.hash_pin(new.pin),
+    )  # fmt: skip
     session.add(executor)
     await session.flush()
     audit.about(session, subject=executor.id)
     fields = {"name": new.name, "language": new.language, "pin_hash": executor.pin_hash}
-    await feed.tell(session, site_id, [("executor", executor.id, fields)])
+    await feed.tell(session, site_id, [("executor", executor.id, fields)], about=executor.id)
     return _executor(executor)
 
 
 async def executors(session: AsyncSession, site_id: UUID) -> list[schemas.Executor]:
     """Who is at a site now."""
     query = select(models.Executor).where(models.Executor.site_id == site_id, models.Executor.left.is_(None))
-    return [_executor(row) for row in await session.scalars(query.order_by(models.Executor.name))]
+    return sorted(map(_executor, await session.scalars(query)), key=lambda executor: executor.name)
 
 
 async def remove_executor(session: AsyncSession, site_id: UUID, executor_id: UUID, now: datetime) -> None:
@@ -172,4 +173,4 @@ def as_animal(row: models.Animal, sheep_months: int | None = None) -> schemas.An
 
 
 def _executor(row: models.Executor) -> schemas.Executor:
-    return schemas.Executor(row.id, row.site_id, row.name, row.language)
+    return schemas.Executor(row.id, row.site_id, row.person.name, row.language)

@@ -32,10 +32,11 @@ class Platform(msgspec.Struct, frozen=True):
 async def opened(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Platform]:
     """The platform of one process; closes its connections in the end."""
     bell = Bell(settings.redis_url)
-    database = Database(settings.database_url, ring=bell.ring)
+    keys = Keys.load(settings)
+    database = Database(settings.database_url, keys=keys, ring=bell.ring)
     cache = redis.connect(settings.redis_url)
     try:
-        yield Platform(settings, Keys.load(settings), database, cache, bell, clock or SystemClock())
+        yield Platform(settings, keys, database, cache, bell, clock or SystemClock())
     finally:
         await cache.aclose()
         await database.close()

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from cloud.platform.keys import Keys
 from shared.errors import QurbaniError
 
 NAMING = {
@@ -32,6 +33,9 @@ _TRANSIENT = ("08", "53", "57P", "40001", "40P01", "55P03")
 
 BELLS = "bells"
 """The key of ``session.info`` that collects the queues to ring once the transaction has committed."""
+
+KEYS = "keys"
+"""The key of ``session.info`` under which the hub's keys are, for what seals and opens rows."""
 
 Ring = Callable[[Iterable[str]], Awaitable[None]]
 
@@ -64,7 +68,8 @@ async def _silence(queues: Iterable[str]) -> None:
 class Database:
     """The engine and its transactions. Opens no connection until the first transaction begins."""
 
-    def __init__(self, url: str, *, ring: Ring = _silence, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, keys: Keys | None = None, ring: Ring = _silence, pool_size: int = 10) -> None:
+        """``keys`` seal and open what is personal; without, everything else can be read."""
         self.engine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
             pool_size=pool_size,
@@ -74,7 +79,7 @@ class Database:
             connect_args={"timeout": 5, "server_settings": {"application_name": "qurbani"}},
         )
         event.listen(self.engine.sync_engine, "handle_error", _translate)
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info={KEYS: keys})
         self._ring = ring
 
     @asynccontextmanager

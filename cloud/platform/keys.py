@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from contextlib import suppress
 from functools import cached_property
+from hashlib import sha256
+from hmac import digest
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from cloud.platform.masters import Masters
 from cloud.platform.settings import Settings
 from shared.crypto import SigningKey, UnsealKey
 from shared.errors import QurbaniError
-from shared.files import sync_folder
+from shared.files import kept_once
 
 SIZE = 32
 
@@ -23,8 +23,10 @@ SIZE = 32
 class Keys:
     """Derives the key of a purpose. Two purposes never share a key; the same purpose always gets the same."""
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, masters: Path | None = None) -> None:
+        """``masters`` is the file of the master keys; without, there is one, for a hub in memory."""
         self._secret = secret
+        self.masters = Masters(masters) if masters else Masters(None, self.derive("master/1"))
 
     @classmethod
     def load(cls, settings: Settings) -> Keys:
@@ -32,14 +34,14 @@ class Keys:
 
         Raises ``misconfigured`` for a secret that is not 32 bytes in hex.
         """
-        text = settings.secret or _kept(settings.data_path / "secret.key")
+        text = settings.secret or kept_once(settings.data_path / "secret.key", secrets.token_hex(SIZE)).strip()
         try:
             secret = bytes.fromhex(text)
         except ValueError as error:
             raise QurbaniError("misconfigured", "QURBANI_SECRET is not hex") from error
         if len(secret) != SIZE:
             raise QurbaniError("misconfigured", f"QURBANI_SECRET has {len(secret)} bytes, not {SIZE}")
-        return cls(secret)
+        return cls(secret, settings.master_path)
 
     @cached_property
     def sign(self) -> SigningKey:
@@ -51,20 +53,10 @@ class Keys:
         """Opens the file keys of sealed blobs."""
         return UnsealKey(self.derive("unseal/1"))
 
+    def blind(self, purpose: str, text: str) -> bytes:
+        """What ``text`` is looked up by where it must not stand: without this key, nobody can try out what it was."""
+        return digest(self.derive(f"blind/1/{purpose}"), text.encode(), sha256)
+
     def derive(self, purpose: str) -> bytes:
         """The 32 bytes for ``purpose``."""
         return HKDF(hashes.SHA256(), SIZE, salt=None, info=f"qurbani/{purpose}".encode()).derive(self._secret)
-
-
-def _kept(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        with NamedTemporaryFile("w", dir=path.parent) as fresh:
-            fresh.write(secrets.token_hex(SIZE))
-            fresh.flush()
-            os.fsync(fresh.fileno())
-            # Several programs may start at once: whoever links first wins, and all read the winner's.
-            with suppress(FileExistsError):
-                os.link(fresh.name, path)
-        sync_folder(path.parent)
-    return path.read_text().strip()

@@ -21,6 +21,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret: str = ""
     """32 bytes in hex from which every key is derived. Empty: made at first start and kept in the data folder."""
 
+    masters: str = ""
+    """The file with the master keys of personal data. Empty: ``master.keys`` in the data folder."""
+
     host: str = "127.0.0.1"
     port: int = 8000
     public_url: str = ""
@@ -56,6 +59,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def data_path(self) -> Path:
         return Path(self.data)
+
+    @property
+    def master_path(self) -> Path:
+        return Path(self.masters) if self.masters else self.data_path / "master.keys"
 
     @property
     def base_url(self) -> str:

@@ -35,8 +35,8 @@ from cloud.donors import models as donors_models
 from cloud.executors import feed
 from cloud.executors import models as executors_models
 from cloud.executors import service as executors
+from cloud.platform import database, outbox
 from cloud.platform import models as platform_models
-from cloud.platform import outbox
 from cloud.platform.access import NODE
 from cloud.platform.consumer import Consumer, Handler
 from cloud.platform.outbox import Relay
@@ -234,7 +234,7 @@ class CloudHub(Door):
 
     def _uncounted(self) -> Session:
         """A transaction that no power cut is counted in."""
-        return Session(self._ground.engine, expire_on_commit=False)
+        return Session(self._ground.engine, expire_on_commit=False, info={database.KEYS: KEYS})
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
@@ -256,7 +256,8 @@ class CloudHub(Door):
     def tell(self, site: int, entity: str, n: int, fields: dict[str, Any] | None) -> None:
         key = UUID(int=0xF << 96 | site << 64 | n)
         with self._transaction() as session:
-            at_once(feed.tell(Patient(session), SITES[site].id, [(entity, key, fields)]))
+            about = key if entity in feed.PERSONAL else None
+            at_once(feed.tell(Patient(session), SITES[site].id, [(entity, key, fields)], about=about))
 
     def redrive(self) -> None:
         with self._transaction() as session:
@@ -330,12 +331,8 @@ class CloudHub(Door):
         return {(entity, UUID(key), field) for entity, key, field in rows}
 
     def feed(self, site: int) -> Sequence[Change]:
-        rows = self._raw.execute(
-            "SELECT cursor, entity, key, fields FROM feed WHERE site_id = ? ORDER BY cursor", [SITES[site].id.hex])
-        return [
-            Change(cursor, entity, UUID(key), None if fields is None else msgspec.json.decode(fields))
-            for cursor, entity, key, fields in rows
-        ]
+        with self._uncounted() as session:
+            return at_once(feed.told(Patient(session), SITES[site].id))
 
     def blobs(self) -> set[str]:
         return {id for (id,) in self._raw.execute("SELECT id FROM blobs WHERE arrived IS NOT NULL")}
@@ -411,6 +408,7 @@ def _connect() -> Any:
     connection = sqlite.library().connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA page_size = 1024")
     connection.create_function("pg_notify", 2, lambda channel, payload: None)
+    connection.create_function("pg_advisory_xact_lock_shared", 1, lambda lock: None)
     connection.create_function("pg_try_advisory_xact_lock", 1, lambda lock: 1)
     return connection
 
