@@ -60,6 +60,7 @@ TABLE: dict[str, Kind] = {
     # videos in the cloud
     "bad_range": Kind(416, "The file has no such part", "Ask for bytes that lie within its size."),
     "not_the_original": Kind(422, "Not the file that was recorded", "Fetch it again from the box that recorded it."),
+    "over_quota": Kind(507, "The quota for videos is used up", "Raise it at the hub, or archive what is old."),
     # notifications
     "mail_deferred": Kind(503, "The mail server takes no mail now", "Nothing to do; it is tried again.", retry=True),
     "mail_refused": Kind(502, "The mail server refuses this mail", "Correct the address, or ask the mail server."),

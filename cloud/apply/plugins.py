@@ -38,8 +38,8 @@ class Blobs(InitPlugin):
         self._store = open_store(platform.settings)
         incoming = PlainFileStore(platform.settings.data_path / "incoming")
         self._server = UploadServer(
-            incoming, self._arrived, platform.clock, platform.new_id, elsewhere=self._is_here, revisited=self._again,
-            limits=Limits(open_uploads=_open_uploads()))
+            incoming, self._arrived, platform.clock, platform.new_id, admit=self._admit, elsewhere=self._is_here,
+            revisited=self._again, limits=Limits(open_uploads=_open_uploads()))
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         database = self._platform.database
@@ -72,6 +72,11 @@ class Blobs(InitPlugin):
             await self._server.sweep()
             await asyncio.sleep(SWEEP_S)
 
+    async def _admit(self, upload: Upload, received: int) -> None:
+        async with self._platform.database.begin() as session:
+            box = await executors.node(session, UUID(upload.owner))
+            await uploads.admit(session, box.site_id, upload.length or 0, self._platform.settings)
+
     async def _is_here(self, upload: Upload) -> bool:
         """No byte is asked for twice, whichever way it came and whatever the database has forgotten since."""
         return await asyncio.to_thread(self._store.has, upload.metadata["sha256"])
@@ -90,8 +95,8 @@ class Blobs(InitPlugin):
             await asyncio.to_thread(self._store.put, blob.blob_id, arrived.path)
         async with self._platform.database.begin() as session:
             now = self._platform.clock.now()
-            await uploads.blob_arrived(session, blob.blob_id, now)
             box = await executors.node(session, UUID(arrived.owner))
+            await uploads.blob_arrived(session, blob.blob_id, box.site_id, blob.blob_size, now)
             await give_receipt(session, self._platform.keys, box.site_id, blob.blob_id, blob.blob_size, now)
 
 

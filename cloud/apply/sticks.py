@@ -105,8 +105,8 @@ class _Import:
 
     async def _tell(self, session: AsyncSession, blob: Carried) -> None:
         now = self._platform.clock.now()
-        await uploads.blob_arrived(session, blob.blob_id, now)
         box = await executors.node(session, self._node)
+        await uploads.blob_arrived(session, blob.blob_id, box.site_id, blob.size, now)
         await give_receipt(session, self._platform.keys, box.site_id, blob.blob_id, blob.size, now)
 
     def _copy(self, blob: Carried, pieces: Callable[[int], Iterator[bytes]]) -> None:

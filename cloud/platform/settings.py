@@ -17,7 +17,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Kafka's bootstrap servers, ``host:port[,host:port]``."""
 
     data: str = "qurbani-data"
-    """The folder for keys and, without an object store, for blobs."""
+    """The folder for keys, for work in progress and, without another store, for blobs."""
+    store: str = ""
+    """Where videos lie: ``file:///FOLDER``, ``s3://BUCKET/PREFIX?...``, ``cloudinary://CLOUD``. Empty: in ``data``."""
+    store_key: str = ""
+    store_secret: str = ""
+    quota_bytes: int = 0
+    """How much all videos may take; 0: as much as there is room for."""
+    site_quota_bytes: int = 0
     secret: str = ""
     """32 bytes in hex from which every key is derived. Empty: made at first start and kept in the data folder."""
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import BinaryIO
 
+from cloud.storage.blobs import named, prove
 from shared.errors import QurbaniError
 from shared.files import sync_folder
-
-_BLOB_ID = re.compile("[0-9a-f]{64}")
 
 
 class FolderStore:
@@ -29,6 +27,7 @@ class FolderStore:
         target = self._path(blob_id)
         target.parent.mkdir(exist_ok=True, mode=0o700)
         with part.open("rb") as written:
+            prove(blob_id, written)
             os.fsync(written.fileno())
         os.replace(part, target)
         sync_folder(target.parent)
@@ -43,15 +42,12 @@ class FolderStore:
         except FileNotFoundError as error:
             raise QurbaniError("not_found", f"there is no blob {blob_id}") from error
 
-    def range(self, blob_id: str, start: int, stop: int) -> bytes:
-        with self.open(blob_id) as blob:
-            blob.seek(start)
-            return blob.read(max(stop - start, 0))
-
     def delete(self, blob_id: str) -> None:
         self._path(blob_id).unlink(missing_ok=True)
 
+    def check(self) -> None:
+        if not os.access(self._blobs, os.R_OK | os.W_OK | os.X_OK):
+            raise QurbaniError("unavailable", "the folder of the blobs cannot be used")
+
     def _path(self, blob_id: str) -> Path:
-        if not _BLOB_ID.fullmatch(blob_id):
-            raise QurbaniError("bad_input", "a blob is named by 64 hex digits")
-        return self._blobs / blob_id[:2] / blob_id
+        return self._blobs / named(blob_id)[:2] / blob_id

@@ -7,29 +7,33 @@ from typing import BinaryIO, Protocol
 
 
 class Store(Protocol):
-    """Blobs by ``blob_id``, the hex SHA-256 of their bytes. A blob is whole or not there, and never changes."""
+    """Blobs by ``blob_id``, the hex SHA-256 of their bytes. A blob is whole or not there, and never changes.
+
+    All methods raise ``bad_input`` for a name that is no hash, and ``unavailable`` where the backend does not answer.
+    """
 
     def part(self, name: str) -> Path:
-        """Where to write a file that :meth:`put` is to take over."""
+        """Where to write a file that :meth:`put` is to take over; always on a disk of the hub's."""
         ...
 
     def put(self, blob_id: str, part: Path) -> None:
-        """Take over the finished file ``part``, whose hash the caller has checked; durable when this returns.
+        """Take over the finished file ``part``; durable when this returns.
 
-        Putting a blob that is there already changes nothing; ``part`` is gone either way.
+        Putting a blob that is there already changes nothing; ``part`` is gone either way. Raises ``damaged`` for a file
+        that is not what its name says; then nothing is stored, and ``part`` stays.
         """
         ...
 
     def has(self, blob_id: str) -> bool: ...
 
     def open(self, blob_id: str) -> BinaryIO:
-        """The blob as a seekable file. Raises ``not_found``."""
-        ...
-
-    def range(self, blob_id: str, start: int, stop: int) -> bytes:
-        """The bytes from ``start`` up to, without, ``stop``; fewer only where the blob ends. Raises ``not_found``."""
+        """The blob as a seekable file, for one thread at a time. Raises ``not_found``."""
         ...
 
     def delete(self, blob_id: str) -> None:
         """Deleting what is not there changes nothing."""
+        ...
+
+    def check(self) -> None:
+        """Return if blobs could be read now, at the price of one small request."""
         ...

@@ -1,11 +1,40 @@
-"""The store that the settings ask for."""
+"""The stores that the settings ask for."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
 from cloud.platform.settings import Settings
+from cloud.storage.cloudinary import CloudinaryStore
 from cloud.storage.folder import FolderStore
 from cloud.storage.port import Store
+from cloud.storage.s3 import S3Store
+from shared.clock import SystemClock
+from shared.errors import QurbaniError
 
 
 def open_store(settings: Settings) -> Store:
-    return FolderStore(settings.data_path)
+    """Where videos lie as long as they are watched. Raises ``misconfigured``."""
+    if not settings.store:
+        return FolderStore(settings.data_path)
+    return _opened(settings.store, settings.store_key, settings.store_secret, settings.data_path / "parts")
+
+
+@lru_cache
+def _opened(url: str, key: str, secret: str, parts: Path) -> Store:
+    """One for all who ask: each has connections that are worth keeping."""
+    try:
+        at = urlsplit(url)
+        options = dict(parse_qsl(at.query, strict_parsing=bool(at.query)))
+        if at.scheme == "file" and not at.netloc and at.path:
+            return FolderStore(Path(at.path), **options)
+        if at.scheme == "s3" and at.netloc:
+            return S3Store(at.netloc, parts, key=key, secret=secret, prefix=at.path.strip("/"), **options)
+        if at.scheme == "cloudinary" and at.netloc:
+            prefix = at.path.strip("/")
+            return CloudinaryStore(at.netloc, parts, SystemClock(), key=key, secret=secret, prefix=prefix, **options)
+    except (ValueError, TypeError) as error:
+        raise QurbaniError("misconfigured", f"no store can be opened at {url}: {error}") from error
+    raise QurbaniError("misconfigured", f"{url} is no store; file:///FOLDER, s3://BUCKET or cloudinary://CLOUD is")

@@ -21,13 +21,15 @@ class Base(database.Base):
 
 
 class Blob(Base):
-    """A sealed original, from the moment that anybody has heard of it."""
+    """A sealed file, from the moment that anybody has heard of it. Who brought it is known when it has arrived."""
 
     __tablename__ = "blobs"
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     arrived: Mapped[datetime | None]
     """When its bytes were in the store, whole."""
+    site_id: Mapped[UUID | None] = mapped_column(index=True)
+    size: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 class Video(Base):

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import service as executors
 from cloud.platform import jobs, outbox
+from cloud.platform.settings import Settings
 from cloud.uploads import models, schemas
 from shared.clock import to_ms
 from shared.domain.sacrifice import VIDEO
@@ -134,10 +135,11 @@ async def say(session: AsyncSession, outcomes: Mapping[UUID, str]) -> None:
         video.said = outcomes[video.id]
 
 
-async def blob_arrived(session: AsyncSession, blob_id: str, now: datetime) -> None:
+async def blob_arrived(session: AsyncSession, blob_id: str, site_id: UUID, size: int, now: datetime) -> None:
     """The bytes of a sealed file are in the store, whole. Saying so again changes nothing."""
     blob = (await _meet(session, {blob_id}))[blob_id]
-    blob.arrived = blob.arrived or now
+    if blob.arrived is None:
+        blob.arrived, blob.site_id, blob.size = now, site_id, size
     query = select(models.Video).where(models.Video.blob_id == blob_id).order_by(models.Video.id).with_for_update()
     for video in await session.scalars(query):
         await _arrive(session, video, now)
@@ -147,6 +149,19 @@ async def has_arrived(session: AsyncSession, blob_id: str) -> bool:
     """Whether the bytes of a sealed original are in the store, whichever way they came."""
     query = select(models.Blob.id).where(models.Blob.id == blob_id, models.Blob.arrived.is_not(None))
     return await session.scalar(query) is not None
+
+
+async def admit(session: AsyncSession, site_id: UUID, size: int, settings: Settings) -> None:
+    """Whether there is room for a sealed file of a site. Raises ``over_quota``.
+
+    What is under way does not count yet, so several boxes at once may go beyond by what each sends.
+    """
+    of_site = func.sum(models.Blob.size).filter(models.Blob.site_id == site_id)
+    taken = select(func.coalesce(func.sum(models.Blob.size), 0), func.coalesce(of_site, 0))
+    total, of_this = (await session.execute(taken)).one()
+    for quota, used in ((settings.quota_bytes, total), (settings.site_quota_bytes, of_this)):
+        if quota and used + size > quota:
+            raise QurbaniError("over_quota", f"{used} of {quota} bytes are taken, and this has {size}")
 
 
 async def _meet(session: AsyncSession, blob_ids: set[str]) -> dict[str, models.Blob]:
@@ -211,11 +226,13 @@ async def preprocessed(
     by_variant = {copy.variant: copy for copy in copies}
     for copy in by_variant.values():
         session.add(models.Copy(video_id=video_id, created=now, **msgspec.structs.asdict(copy)))
-    made = VideoPreprocessed(
+        made = insert(models.Blob).values(id=copy.blob_id, arrived=now, site_id=row.site_id, size=copy.size)
+        await session.execute(made.on_conflict_do_nothing())
+    ready = VideoPreprocessed(
         video_id, row.sacrifice_id, by_variant["compressed"].blob_id, by_variant["poster"].blob_id
     )
     subject = await subject_of(session, row.sacrifice_id)
-    await outbox.publish(session, "video.uploaded-preprocessed", made, subject=subject, now=now)
+    await outbox.publish(session, "video.uploaded-preprocessed", ready, subject=subject, now=now)
 
 
 async def fail(session: AsyncSession, video_id: UUID, reason: str, now: datetime) -> None:

@@ -46,8 +46,8 @@ def test_record_and_bytes(hub: CloudHub, film: Filmed, run: int) -> None:
     together(
         hub,
         lambda session: uploads.apply_videos(session, {film.video: fields}, node=node, site=site, now=now),
-        lambda session: uploads.blob_arrived(session, blob_id, now),
-        lambda session: uploads.blob_arrived(session, blob_id, now),
+        lambda session: uploads.blob_arrived(session, blob_id, site, 99, now),
+        lambda session: uploads.blob_arrived(session, blob_id, site, 99, now),
     )
     assert film.state() == "arrived"
     assert film.events("video.initial-upload") == 1
