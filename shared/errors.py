@@ -66,6 +66,7 @@ TABLE: dict[str, Kind] = {
     "mail_refused": Kind(502, "The mail server refuses this mail", "Correct the address, or ask the mail server."),
     # the hub
     "lost_lease": Kind(409, "Another worker has this job", "Nothing to do; the other one finishes it."),
+    "four_eyes": Kind(403, "This takes another person", "Ask a colleague who has not decided it to approve it."),
     "full": Kind(409, "There is no room left", "Choose another animal or site."),
     # the box
     "not_enrolled": Kind(503, "This box belongs to no site yet", "Run `qurbani edge enrol` with a code of the hub."),

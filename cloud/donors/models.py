@@ -6,12 +6,14 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cloud.platform import database
 from cloud.platform.personal import Personal
 from shared.domain.order import CAPACITY
+
+PRICE_OF = "uq_prices_of"
 
 
 class Base(database.Base):
@@ -68,6 +70,25 @@ class Step(Base):
     order_id: Mapped[UUID] = mapped_column(ForeignKey("donors.orders.id"), primary_key=True)
     state: Mapped[str] = mapped_column(Text, primary_key=True)
     at: Mapped[datetime]
+    why: Mapped[str] = mapped_column(Text, default="", server_default="")
+
+
+class Price(Base):
+    """What a share costs at a site, or (None) wherever nothing else is said; minor units of ``currency``."""
+
+    __tablename__ = "prices"
+    __table_args__ = (
+        UniqueConstraint("species", "currency", "site_id", name=PRICE_OF, postgresql_nulls_not_distinct=True),
+        CheckConstraint("animal > 0 AND transport >= 0 AND fee >= 0", name="positive"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    site_id: Mapped[UUID | None]
+    species: Mapped[str] = mapped_column(Text)
+    currency: Mapped[str] = mapped_column(Text)
+    animal: Mapped[int] = mapped_column(BigInteger)
+    transport: Mapped[int] = mapped_column(BigInteger)
+    fee: Mapped[int] = mapped_column(BigInteger)
 
 
 class Payment(Base):
@@ -82,7 +103,66 @@ class Payment(Base):
     """Minor units (cents) of ``currency``."""
     currency: Mapped[str] = mapped_column(Text)
     method: Mapped[str] = mapped_column(Text)
+    reference: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """What the gateway calls it."""
     booked: Mapped[datetime]
+
+
+class Refund(Base):
+    """A payment that is to go back. Whoever wants it cannot approve it; the database sees to that, too."""
+
+    __tablename__ = "refunds"
+    __table_args__ = (CheckConstraint("approved_by <> wanted_by", name="four_eyes"),)
+
+    payment_key: Mapped[str] = mapped_column(ForeignKey(Payment.key), primary_key=True)
+    wanted: Mapped[datetime]
+    wanted_by: Mapped[UUID | None]
+    """None: the hub itself, of an instalment that did not come."""
+    approved: Mapped[datetime | None]
+    approved_by: Mapped[UUID | None]
+    done: Mapped[datetime | None]
+
+
+class Callback(Base):
+    """A call of the gateway that was heard."""
+
+    __tablename__ = "callbacks"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    at: Mapped[datetime]
+
+
+class Instalment(Base):
+    """What is to be paid of an order by when; ``sum`` is that and all before."""
+
+    __tablename__ = "instalments"
+
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("donors.orders.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    due: Mapped[datetime]
+    minor: Mapped[int] = mapped_column(BigInteger)
+    sum: Mapped[int] = mapped_column(BigInteger)
+
+
+class Entry(Base):
+    """An entry in the ledger of an order. A trigger refuses one whose postings do not sum to zero, and every change."""
+
+    __tablename__ = "entries"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("donors.orders.id"), index=True)
+    kind: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+
+
+class Posting(Base):
+    __tablename__ = "postings"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey(Entry.id), index=True)
+    account: Mapped[str] = mapped_column(Text)
+    currency: Mapped[str] = mapped_column(Text)
+    minor: Mapped[int] = mapped_column(BigInteger)
 
 
 class Order(Base):
@@ -96,6 +176,12 @@ class Order(Base):
     species: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)
     created: Mapped[datetime]
+    site_id: Mapped[UUID | None]
+    """Where the donor wants it; None: wherever there is room."""
+    currency: Mapped[str | None] = mapped_column(Text)
+    minor: Mapped[int | None] = mapped_column(BigInteger)
+    """What it costs; None as long as nothing was agreed."""
 
     shares: Mapped[list[Share]] = relationship(order_by=Share.id)
     steps: Mapped[list[Step]] = relationship(order_by=Step.at)
+    instalments: Mapped[list[Instalment]] = relationship(order_by=Instalment.number)

@@ -1,17 +1,32 @@
-"""Registering, ordering, and booking what was paid."""
+"""Registering, ordering, prices, and money that comes in or goes back."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import get, post
+from litestar import Request, get, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from cloud.donors import service
-from cloud.donors.schemas import Donor, NewDonor, NewOrder, NewPayment, Order
+from cloud.donors import checkout, payments, service
+from cloud.donors import prices as price_list
+from cloud.donors.gateway import Till
+from cloud.donors.schemas import (
+    ApproveRefund,
+    Donor,
+    Ledger,
+    NewDonor,
+    NewOrder,
+    NewPayment,
+    NewPrice,
+    Order,
+    Price,
+    Refund,
+)
 from cloud.platform import given
 from cloud.platform.access import ANYONE, Principal
+
+MAX_CALL_BYTES = 256 << 10
 
 State = Annotated[str | None, QueryParameter(name="state")]
 
@@ -48,9 +63,59 @@ async def pay(order_id: FromPath[UUID], data: JSONBody[NewPayment], session: giv
     return await service.pay(session, order_id, data, now)
 
 
+@post("/api/v1/orders/{order_id:uuid}/checkout", roles=("donor",))
+async def check_out(
+    order_id: FromPath[UUID], platform: given.Platform, session: given.Session, who: given.Who
+) -> Till:
+    """Where to pay by card what is next to be paid of an order of one's own."""
+    return await checkout.check_out(session, order_id, who.id, platform.settings)
+
+
+@post("/api/v1/payments/stripe", status_code=204, roles=(ANYONE,), limit="none", request_max_body_size=MAX_CALL_BYTES)
+async def called(
+    request: Request[Any, Any, Any], platform: given.Platform, session: given.Session, now: given.Now
+) -> None:
+    """What Stripe tells of payments; its signature says that it is Stripe."""
+    await checkout.called(session, request.headers, await request.body(), platform.settings, now)
+
+
+@get("/api/v1/orders/{order_id:uuid}/ledger", roles=("donor", "admin", "auditor"))
+async def ledger(order_id: FromPath[UUID], session: given.Session, who: given.Who) -> Ledger:
+    """What was charged and paid of an order, in double entry."""
+    return await service.ledger(session, order_id, donor_id=_own(who))
+
+
+@get("/api/v1/refunds", roles=("admin", "auditor"))
+async def refunds(session: given.Session) -> list[Refund]:
+    """The payments that are to go back and have not yet, the oldest first."""
+    return await payments.refunds(session)
+
+
+@post("/api/v1/refunds/approve", status_code=200, roles=("admin",))
+async def approve_refund(
+    data: JSONBody[ApproveRefund], session: given.Session, now: given.Now, who: given.Who
+) -> Refund:
+    """Let a payment go back: by card through the gateway, by hand it was paid out. Not by whoever called it off."""
+    return await payments.approve_refund(session, data.key, who.id, now)
+
+
+@get("/api/v1/prices", roles=(ANYONE,))
+async def prices(session: given.Session) -> list[Price]:
+    """What a share costs, by species, currency and site."""
+    return await price_list.prices(session)
+
+
+@put("/api/v1/prices", roles=("admin",))
+async def set_price(data: JSONBody[NewPrice], platform: given.Platform, session: given.Session) -> Price:
+    """Put up the price of a share wherever a site has none of its own. Orders that were placed keep theirs."""
+    return await price_list.set_price(session, None, data, platform.new_id)
+
+
 def _own(who: Principal) -> UUID | None:
     """Whose orders ``who`` may see; None for everybody's."""
     return who.id if who.role == "donor" else None
 
 
-ROUTES = [register, place, orders, order, pay]
+ROUTES = [
+    register, place, orders, order, pay, check_out, called, ledger, refunds, approve_refund, prices, set_price,
+]  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 
-from cloud.platform.fields import Email, Language, Name, Password, Phone
+from cloud.platform.fields import Currency, Email, Language, Minor, Name, Password, Phone
+from shared.domain.animal import Species
 
 
 class NewDonor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,18 +34,103 @@ class NewShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spellings: Annotated[list[Name], msgspec.Meta(max_length=10)] = []
 
 
+class NewPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a share costs: the animal, what brings it there, and the charity's fee, in minor units."""
+
+    species: Species
+    currency: Currency
+    animal: Annotated[int, msgspec.Meta(gt=0, le=10**12)]
+    transport: Annotated[int, msgspec.Meta(ge=0, le=10**12)] = 0
+    fee: Annotated[int, msgspec.Meta(ge=0, le=10**12)] = 0
+
+
+class Price(msgspec.Struct, frozen=True):
+    """A share of this species at this site (null: wherever no other price is put up) costs ``minor``."""
+
+    site_id: UUID | None
+    species: str
+    currency: str
+    animal: int
+    transport: int
+    fee: int
+    minor: int = 0
+
+
+class NewInstalment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``minor`` is to be there by the end of the day ``due`` (UTC), or the order ends."""
+
+    due: date
+    minor: Minor
+
+
 class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    species: Literal["sheep", "goat", "cow", "buffalo", "camel"]
+    """With a ``currency`` it costs what the price list says, at ``site_id`` or (null) wherever there is room; without,
+    what an admin books first. ``instalments`` sum up to that; without any it is paid at once."""
+
+    species: Species
     shares: Annotated[list[NewShare], msgspec.Meta(min_length=1, max_length=70)]
+    currency: Currency | None = None
+    site_id: UUID | None = None
+    instalments: Annotated[list[NewInstalment], msgspec.Meta(max_length=24)] = []
 
 
 class NewPayment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``key`` names the payment, so that sending it again books it once."""
 
     key: Annotated[str, msgspec.Meta(min_length=8, max_length=100)]
-    minor: Annotated[int, msgspec.Meta(gt=0, le=10**12)]
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+    minor: Minor
+    currency: Currency
     method: Literal["cash", "transfer"]
+
+
+class Paid(msgspec.Struct, frozen=True):
+    """What came in through the gateway, under the ``reference`` by which it can be given back."""
+
+    key: str
+    minor: int
+    currency: str
+    reference: str
+
+
+class Refund(msgspec.Struct, frozen=True):
+    """A payment that is to go back: ``approved_by`` is never ``wanted_by``, who called the order off."""
+
+    key: str
+    order_id: UUID
+    minor: int
+    currency: str
+    method: str
+    wanted: datetime
+    wanted_by: UUID | None
+    approved_by: UUID | None
+    done: datetime | None
+
+
+class ApproveRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    key: str
+
+
+class Posting(msgspec.Struct, frozen=True):
+    account: str
+    minor: int
+    currency: str
+
+
+class Entry(msgspec.Struct, frozen=True):
+    kind: str
+    at: datetime
+    postings: list[Posting]
+
+
+class Ledger(msgspec.Struct, frozen=True):
+    """What was charged and paid: each entry sums to zero, and so does the whole (``balance``).
+
+    ``accounts`` says what each comes to; ``donor`` is what the donor owes.
+    """
+
+    entries: list[Entry]
+    accounts: dict[str, int]
+    balance: int
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -58,9 +144,17 @@ class Share(msgspec.Struct, frozen=True):
     spellings: list[str]
 
 
+class Instalment(msgspec.Struct, frozen=True):
+    due: datetime
+    minor: int
+
+
 class Step(msgspec.Struct, frozen=True):
+    """``why`` is empty where it went as it should: ``donor``, ``admin`` or ``overdue``."""
+
     state: str
     at: datetime
+    why: str = ""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -72,3 +166,8 @@ class Order(msgspec.Struct, frozen=True):
     created: datetime
     shares: list[Share]
     timeline: list[Step]
+    site_id: UUID | None = None
+    currency: str | None = None
+    minor: int | None = None
+    """What it costs; null as long as nothing was agreed."""
+    instalments: list[Instalment] = []

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from cloud.auth import service as auth
-from cloud.donors import models
-from cloud.donors.schemas import Donor, NewDonor, NewOrder, NewPayment, Order, Share, Step
+from cloud.donors import models, moves, payments
+from cloud.donors.ledger import of as ledger_of
+from cloud.donors.payments import CALLED_OFF as CALLED_OFF
+from cloud.donors.prices import set_price as set_price
+from cloud.donors.schemas import (
+    Donor,
+    Instalment,
+    Ledger,
+    NewDonor,
+    NewOrder,
+    NewPayment,
+    Order,
+    Share,
+    Step,
+)
+from cloud.donors.schemas import NewPrice as NewPrice
+from cloud.donors.schemas import Price as Price
 from cloud.platform import audit, personal
 from shared.domain.order import ORDER
 from shared.errors import QurbaniError
 from shared.ids import NewId
 
 PAGE = 50
-CALLED_OFF = ("cancelled", "refunded")
 
 
 async def register(session: AsyncSession, new: NewDonor, *, now: datetime, new_id: NewId) -> Donor:
@@ -63,6 +75,7 @@ async def place(session: AsyncSession, donor_id: UUID, new: NewOrder, *, now: da
     order.steps = [models.Step(state=ORDER.first, at=now)]
     session.add(order)
     await session.flush()
+    await payments.charge(session, order, new, now)
     audit.about(session, subject=order.id)
     return await get(session, order.id)
 
@@ -86,33 +99,31 @@ async def get(session: AsyncSession, order_id: UUID, *, donor_id: UUID | None = 
 
 
 async def pay(session: AsyncSession, order_id: UUID, payment: NewPayment, now: datetime) -> Order:
-    """Book a payment; the first one pays the order. The same payment again changes nothing.
-
-    Raises ``conflict`` where the key was used for something else, ``bad_transition`` for an order that is called off.
-    """
-    order = await _locked(session, order_id)
-    if order.state in CALLED_OFF:
-        raise QurbaniError("bad_transition", f"the order is {order.state}", state=order.state)
-    fields = msgspec.structs.asdict(payment) | {"order_id": order_id}
-    booking = insert(models.Payment).values(**fields, booked=now).on_conflict_do_nothing()
-    if (await session.execute(booking.returning(models.Payment.key))).first():
-        if order.state == ORDER.first:
-            await _move(session, order, "paid", now)
-        return await get(session, order_id)
-    booked = await session.get_one(models.Payment, payment.key)
-    if any(getattr(booked, field) != value for field, value in fields.items()):
-        raise QurbaniError("conflict", "this key was used for another payment", key=payment.key)
+    """Book a payment; the one that makes the sum full pays the order. See :func:`cloud.donors.payments.pay`."""
+    await payments.pay(session, order_id, payment, now)
     return await get(session, order_id)
+
+
+async def call_off(session: AsyncSession, order_id: UUID, why: str, by: UUID, now: datetime) -> Order:
+    """End an order, and want back for its donor what was paid. See :func:`cloud.donors.payments.call_off`."""
+    await payments.call_off(session, await moves.locked(session, order_id), why, by, now)
+    return await get(session, order_id)
+
+
+async def ledger(session: AsyncSession, order_id: UUID, *, donor_id: UUID | None = None) -> Ledger:
+    """What was charged and paid of an order. Raises ``not_found`` also where it is another donor's."""
+    await get(session, order_id, donor_id=donor_id)
+    return await ledger_of(session, order_id)
 
 
 async def move(session: AsyncSession, order_id: UUID, to: str, now: datetime) -> bool:
     """Bring an order to ``to``; False where it is there already. Raises ``bad_transition`` or ``not_found``."""
-    return await _move(session, await _locked(session, order_id), to, now)
+    return await moves.move(session, await moves.locked(session, order_id), to, now)
 
 
 async def hold(session: AsyncSession, order_ids: Collection[UUID]) -> None:
     """Keep everybody else from moving these orders until this transaction ends."""
-    await _locked_all(session, order_ids)
+    await moves.locked_all(session, order_ids)
 
 
 async def advance(session: AsyncSession, order_ids: Collection[UUID], to: str, now: datetime) -> list[UUID]:
@@ -121,8 +132,8 @@ async def advance(session: AsyncSession, order_ids: Collection[UUID], to: str, n
     Of the others, nothing changes: they are further already, or were cancelled or refunded meanwhile, and what
     happened in the field has happened all the same.
     """
-    moving = [order for order in await _locked_all(session, order_ids) if ORDER.allows(order.state, to)]
-    await _step(session, moving, to, now)
+    moving = [order for order in await moves.locked_all(session, order_ids) if ORDER.allows(order.state, to)]
+    await moves.step(session, moving, to, now)
     return [order.id for order in moving]
 
 
@@ -146,35 +157,10 @@ async def _shares(session: AsyncSession, which: ColumnElement[bool]) -> list[Sha
     return [_share(share, order) for share, order in await session.execute(query)]
 
 
-async def _locked(session: AsyncSession, order_id: UUID) -> models.Order:
-    orders = await _locked_all(session, [order_id])
-    if not orders:
-        raise QurbaniError("not_found", "there is no such order")
-    return orders[0]
-
-
-async def _locked_all(session: AsyncSession, order_ids: Collection[UUID]) -> Sequence[models.Order]:
-    query = select(models.Order).where(models.Order.id.in_(order_ids)).order_by(models.Order.id).with_for_update()
-    return (await session.scalars(query.execution_options(populate_existing=True))).all()
-
-
-async def _move(session: AsyncSession, order: models.Order, to: str, now: datetime) -> bool:
-    if order.state == to:
-        return False
-    await _step(session, [order], to, now)
-    return True
-
-
-async def _step(session: AsyncSession, orders: Collection[models.Order], to: str, now: datetime) -> None:
-    for order in orders:
-        order.state = ORDER.move(order.state, to)
-        session.add(models.Step(order_id=order.id, state=to, at=now))
-    await session.flush()
-    await audit.record_each(session, "donors.move", [order.id for order in orders], now=now, state=to)
-
-
 def _orders() -> Select[tuple[models.Order]]:
-    whole = selectinload(models.Order.shares), selectinload(models.Order.steps)
+    whole = (
+        selectinload(models.Order.shares), selectinload(models.Order.steps), selectinload(models.Order.instalments),
+    )  # fmt: skip
     return select(models.Order).options(*whole).execution_options(populate_existing=True)
 
 
@@ -187,7 +173,11 @@ def _order(row: models.Order) -> Order:
         state=row.state,
         created=row.created,
         shares=[_share(share, row) for share in row.shares],
-        timeline=[Step(step.state, step.at) for step in row.steps],
+        timeline=[Step(step.state, step.at, step.why) for step in row.steps],
+        site_id=row.site_id,
+        currency=row.currency,
+        minor=row.minor,
+        instalments=[Instalment(each.due, each.minor) for each in row.instalments],
     )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
-from cloud.donors.service import Share
+from cloud.donors.service import Order, Share
 from cloud.executors import feed, models, schemas
 from cloud.executors.sites import as_animal, site
+from cloud.platform.access import Principal
 from shared.domain.animal import ineligible
+from shared.domain.order import ORDER
 from shared.errors import QurbaniError
 
 
@@ -20,10 +23,13 @@ async def allocate(session: AsyncSession, order_id: UUID, site_id: UUID, now: da
     """Give every share of a paid order a seat at a site: all of them or none. The animals they are on.
 
     Animals that have begun to fill come first, so that few stay half empty. An order that is allocated stays
-    as it is. Raises ``full`` where there are too few free seats, ``bad_transition`` for an order not paid.
+    as it is. Raises ``full`` where there are too few free seats, ``bad_transition`` for an order not paid, ``conflict``
+    for one that is wanted elsewhere.
     """
     await site(session, site_id)
     order = await donors.get(session, order_id)
+    if order.site_id not in (None, site_id):
+        raise QurbaniError("conflict", "the donor wants this order at another site")
     if await donors.move(session, order_id, "allocated", now):
         free = await _free_seats(session, site_id, order.species, len(order.shares))
         if len(free) < len(order.shares):
@@ -42,6 +48,32 @@ async def allocate(session: AsyncSession, order_id: UUID, site_id: UUID, now: da
             for share, (on, _) in taken
         ], about=order.donor_id)  # fmt: skip
     return await animals_of(session, order_id)
+
+
+async def call_off(session: AsyncSession, order_id: UUID, who: Principal, now: datetime) -> Order:
+    """End an order and free its seats: a donor's own, or the staff anybody's.
+
+    Raises ``not_found``, or ``bad_transition`` where it is too far along: then there is only a remedy.
+    """
+    is_donor = who.role == "donor"
+    order = await donors.get(session, order_id, donor_id=who.id if is_donor else None)
+    if ORDER.rank(order.state) > ORDER.rank("allocated") and order.state not in donors.CALLED_OFF:
+        raise QurbaniError("bad_transition", f"the order is {order.state}", state=order.state)
+    ended = await donors.call_off(session, order_id, "donor" if is_donor else "admin", who.id, now)
+    await free(session, [share.id for share in order.shares])
+    return ended
+
+
+async def free(session: AsyncSession, share_ids: Collection[UUID]) -> None:
+    """Take these shares off their animals, and tell the sites."""
+    gone = delete(models.Seat).where(models.Seat.share_id.in_(share_ids))
+    seats = (await session.execute(gone.returning(models.Seat.share_id, models.Seat.animal_id))).all()
+    on = models.Animal.id.in_({row.animal_id for row in seats})
+    where = await session.execute(select(models.Animal.id, models.Animal.site_id).where(on))
+    sites = dict(where.tuples().all())
+    for site_id in sorted(set(sites.values())):
+        mine = [row.share_id for row in seats if sites[row.animal_id] == site_id]
+        await feed.tell(session, site_id, [("share", share_id, None) for share_id in mine])
 
 
 async def animals_of(session: AsyncSession, order_id: UUID) -> list[schemas.Animal]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
+from cloud.donors.service import NewPrice, Order, Price
 from cloud.executors import service
 from cloud.executors.schemas import (
     Allocate,
@@ -152,7 +153,22 @@ async def allocate(
     return await service.allocate(session, order_id, data.site_id, now)
 
 
+@post("/api/v1/orders/{order_id:uuid}/cancel", status_code=200, roles=("donor", "admin"))
+async def call_off(order_id: FromPath[UUID], session: given.Session, now: given.Now, who: given.Who) -> Order:
+    """End an order; what was paid goes back. Its donor may, and the staff for them, until its animals are fixed."""
+    return await service.call_off(session, order_id, who, now)
+
+
+@put("/api/v1/sites/{site_id:uuid}/prices", roles=CHANGE)
+async def set_price(
+    site_id: FromPath[UUID], data: JSONBody[NewPrice], platform: given.Platform, session: given.Session
+) -> Price:
+    """Put up what a share costs at this site. Orders that were placed keep their price."""
+    return await service.set_price(session, site_id, data, platform.new_id)
+
+
 ROUTES = [
     add_site, sites, set_eid, add_animal, animals, hides, batches, balance, add_executor, executors, remove_executor,
     new_code, nodes, revoke, reinstate, news, news_codes, allocate,
+    call_off, set_price,
 ]  # fmt: skip

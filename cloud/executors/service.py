@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud.executors.allocation import allocate, animals_of, shares_on
+from cloud.executors.allocation import allocate, animals_of, call_off, shares_on
 from cloud.executors.boxes import (
     box_keys,
     enrol,
@@ -42,6 +42,7 @@ from cloud.executors.sites import (
     executors,
     remove_executor,
     set_eid,
+    set_price,
     site,
     sites,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "balance",
     "batches",
     "box_keys",
+    "call_off",
     "enrol",
     "executors",
     "feed_compare",
@@ -87,6 +89,7 @@ __all__ = [
     "sacrifices_of",
     "seen",
     "set_eid",
+    "set_price",
     "shares_on",
     "site",
     "sites",

@@ -14,6 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.auth import service as auth
+from cloud.donors import service as donors
+from cloud.donors.service import NewPrice, Price
 from cloud.executors import feed, intake, models, schemas
 from cloud.platform import audit, personal
 from shared.domain.animal import ineligible, tag_id, tidy_tag
@@ -70,6 +72,12 @@ async def sites(session: AsyncSession) -> list[schemas.Site]:
 async def site(session: AsyncSession, site_id: UUID) -> schemas.Site:
     """Raises ``not_found``."""
     return _site(await _get(session, models.Site, site_id))
+
+
+async def set_price(session: AsyncSession, site_id: UUID, new: NewPrice, new_id: NewId) -> Price:
+    """Put up what a share costs at a site. Raises ``not_found``."""
+    await site(session, site_id)
+    return await donors.set_price(session, site_id, new, new_id)
 
 
 async def add_animal(session: AsyncSession, site_id: UUID, new: schemas.NewAnimal, new_id: NewId) -> schemas.Animal:

@@ -16,3 +16,8 @@ Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_
 """A BCP 47 tag, such as ``ar`` or ``fr-DZ``."""
 Phone = Annotated[str, Meta(pattern=r"^(\+[0-9]{6,15})?$")]
 """E.164, or empty."""
+
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+"""ISO 4217."""
+Minor = Annotated[int, Meta(gt=0, le=10**12)]
+"""An amount in minor units (cents) of its currency."""

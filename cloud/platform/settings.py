@@ -55,6 +55,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_url: str = ""
     mail_from: str = "Qurbani <no-reply@localhost>"
 
+    stripe_key: str = ""
+    stripe_secret: str = ""
+    """That of the webhook endpoint. Without both, cards are not taken."""
+    stripe_url: str = "https://api.stripe.com"
+
     sync_ops_s: float = 5000.0
     """How many ops of backlogs a process takes in a second; boxes that are live are not counted."""
 
