@@ -59,6 +59,7 @@ TABLE: dict[str, Kind] = {
     "damaged": Kind(422, "The sealed file is damaged", "Fetch it again from where it is whole."),
     # videos in the cloud
     "bad_range": Kind(416, "The file has no such part", "Ask for bytes that lie within its size."),
+    "dead_link": Kind(403, "This link is not good any more", "Open the page again, which makes a new one."),
     "not_the_original": Kind(422, "Not the file that was recorded", "Fetch it again from the box that recorded it."),
     "over_quota": Kind(507, "The quota for videos is used up", "Raise it at the hub, or archive what is old."),
     # notifications

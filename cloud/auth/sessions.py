@@ -64,6 +64,14 @@ async def bearer(session: AsyncSession, platform: Platform, token: str) -> Princ
     return _principal(*found)
 
 
+async def holder(session: AsyncSession, session_id: UUID, now: datetime) -> Principal | None:
+    """Whose session this is, of a browser or a program; None when it has ended."""
+    for kind in (PAGE, API):
+        if found := await _find(session, session_id, kind, now):
+            return _principal(*found)
+    return None
+
+
 async def refresh(platform: Platform, token: str) -> schemas.Tokens:
     """Exchange a refresh token for its successor; the old one is used up.
 

@@ -11,12 +11,14 @@ from uuid import UUID
 from litestar import Request, Response, get, route
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.platform import given
+from cloud.platform.access import ANYONE, Principal
 from cloud.platform.core import Platform
 from cloud.storage.service import open_store
 from cloud.uploads import ranges, service
-from cloud.uploads.schemas import Photo, Variant, Video
+from cloud.uploads.schemas import Link, Photo, Variant, Video
 from shared.sealed import SealedReader
 
 State = Annotated[str | None, QueryParameter(name="state")]
@@ -32,20 +34,46 @@ async def videos(session: given.Session, in_state: State = None) -> list[Video]:
        roles=("donor", "admin", "auditor"), audited="always")
 async def watch(
     video_id: FromPath[UUID], variant: FromPath[Variant], request: Request[Any, Any, Any],
-    platform: given.Platform, session: given.Session, who: given.Who, now: given.Now,
+    platform: given.Platform, session: given.Session, who: given.Who,
 ) -> Response[Any]:
     """A file of a video, or the part of it that ``Range`` asks for. Someone else's is as if it were not there.
 
     A page shows the poster by itself. The film is asked for by whoever plays it, and only then it counts as seen.
     """
-    donor_id = who.id if who.role == "donor" else None
-    copy = await service.watchable(session, video_id, variant, donor_id)
+    return await _watched(request, platform, session, who, video_id, variant, "private, no-store")
+
+
+@get("/api/v1/videos/{video_id:uuid}/{variant:str}/link", roles=("donor", "admin", "auditor"))
+async def link(
+    video_id: FromPath[UUID], variant: FromPath[Variant], platform: given.Platform, session: given.Session,
+    who: given.Who, now: given.Now,
+) -> Link:
+    """A link to a file of a video that needs no cookie, good for ten minutes, or until whoever asks signs out."""
+    return await service.link(session, platform, video_id, variant, who, now)
+
+
+@get("/media/{video_id:uuid}/{variant:str}", roles=(ANYONE,), limit="none", audited="always")
+async def linked(
+    video_id: FromPath[UUID], variant: FromPath[Variant], request: Request[Any, Any, Any],
+    platform: given.Platform, session: given.Session, now: given.Now,
+) -> Response[Any]:
+    """What a link is of. Whether its owner may still watch is looked up each time."""
+    target = request.scope["raw_path"] + b"?" + request.scope["query_string"]
+    who, caching = await service.follow(session, platform, target, now)
+    return await _watched(request, platform, session, who, video_id, variant, caching)
+
+
+async def _watched(
+    request: Request[Any, Any, Any], platform: Platform, session: AsyncSession, who: Principal, video_id: UUID,
+    variant: Variant, caching: str,
+) -> Response[Any]:
+    copy = await service.watchable(session, video_id, variant, service.donor(who))
     answer = ranges.answer(request.headers, f'"{copy.sha256}"', copy.size)
-    headers = {**answer.headers, "Cache-Control": "private, no-store"}
+    headers = {**answer.headers, "Cache-Control": caching}
     if request.method == "HEAD" or answer.status == 304:
         return Response(b"", status_code=answer.status, headers=headers, media_type=copy.media_type)
-    if donor_id and variant == "compressed":
-        await service.opened(session, video_id, donor_id, now)
+    if who.role == "donor" and variant == "compressed":
+        await service.opened(session, video_id, who.id, platform.clock.now())
     blob = await asyncio.to_thread(open_store(platform.settings).open, copy.blob_id)
     plain = await asyncio.to_thread(_pieces, platform, blob, answer.start, answer.stop)
     return Stream(_sent(blob, plain), status_code=answer.status, headers=headers, media_type=copy.media_type)
@@ -76,4 +104,4 @@ async def _sent(blob: BinaryIO, plain: Iterator[memoryview]) -> AsyncIterator[by
             yield piece
 
 
-ROUTES = [videos, watch, photos, photo]
+ROUTES = [videos, watch, link, linked, photos, photo]

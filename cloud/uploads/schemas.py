@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -90,3 +91,10 @@ class Ahead(msgspec.Struct, frozen=True):
     video_id: UUID
     still: bool
     preview: bool
+
+
+class Link(msgspec.Struct, frozen=True):
+    """Where a file of a video can be had without a cookie, and ``until`` when."""
+
+    url: str
+    until: datetime

@@ -12,10 +12,13 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud.auth import service as auth
 from cloud.executors import service as executors
-from cloud.platform import jobs, outbox
+from cloud.platform import audit, jobs, outbox
+from cloud.platform.access import Principal
+from cloud.platform.core import Platform
 from cloud.platform.settings import Settings
-from cloud.uploads import models, schemas
+from cloud.uploads import links, models, schemas
 from shared.clock import to_ms
 from shared.domain.sacrifice import VIDEO
 from shared.errors import QurbaniError
@@ -26,6 +29,8 @@ Ahead = schemas.Ahead
 T = TypeVar("T", schemas.Told, schemas.ToldCopy, schemas.ToldPhoto)
 
 QUEUE = "videoUpload"
+LINKS = "video-links/1"
+"""The purpose of the key that signs them."""
 PAGE = 100
 AHEAD = {"poster": ("still", "image/jpeg"), "preview": ("preview", "video/mp4")}
 """What a box makes of a video to go ahead of it, as the hub calls it, and what that is."""
@@ -289,6 +294,32 @@ async def watchable(session: AsyncSession, video_id: UUID, variant: str, donor_i
     if copy is None or not may_see or not await _is_here(session, copy):
         raise QurbaniError("not_found", "there is no such video")
     return _copy(copy)
+
+
+def donor(who: Principal) -> UUID | None:
+    """For whom a file has to be; None for the staff."""
+    return who.id if who.role == "donor" else None
+
+
+async def link(
+    session: AsyncSession, platform: Platform, video_id: UUID, variant: str, who: Principal, now: datetime
+) -> schemas.Link:
+    """A link to a file that ``who`` may watch. Raises ``not_found``."""
+    await watchable(session, video_id, variant, donor(who))
+    if who.session is None:
+        raise QurbaniError("not_signed_in")
+    path, until = links.sign(platform.keys.derive(LINKS), f"/media/{video_id}/{variant}", who.session, now)
+    return schemas.Link(platform.settings.base_url + path, until)
+
+
+async def follow(session: AsyncSession, platform: Platform, target: bytes, now: datetime) -> tuple[Principal, str]:
+    """Who made the link ``target``, and how long its answer may be kept. Raises ``dead_link``."""
+    session_id, until = links.check(platform.keys.derive(LINKS), target, now)
+    who = await auth.holder(session, session_id, now)
+    if who is None:
+        raise QurbaniError("dead_link", "whoever made the link has signed out")
+    audit.about(session, actor=who.id, role=who.role)
+    return who, links.caching(until, now)
 
 
 async def opened(session: AsyncSession, video_id: UUID, donor_id: UUID, now: datetime) -> None:
