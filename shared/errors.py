@@ -39,6 +39,7 @@ TABLE: dict[str, Kind] = {
     # bundles on a stick
     "no_bundle": Kind(404, "There is no whole bundle here", "Let the box finish it: `qurbani edge export-bundle`."),
     "foreign_bundle": Kind(422, "This bundle is for somebody else", "Take it to the hub at which its box enrolled."),
+    "later_bundle": Kind(409, "The stick holds more than this box knows", "Take it to the hub first, or use another."),
     "stick_gone": Kind(503, "The stick cannot be used", "Put it in again and repeat; it goes on where it was.",
                        retry=True),
     # replicas of a box

@@ -104,7 +104,10 @@ class Carried(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Bundle ``number`` of box ``node``: everything else that belongs to it."""
+    """Bundle ``number`` of box ``node``: everything else that belongs to it.
+
+    ``last`` is the newest op that the box had told in it or before, ``hash`` that op's; boxes of before leave them out.
+    """
 
     node: UUID
     number: Annotated[int, msgspec.Meta(ge=1, le=99_999_999)]
@@ -114,6 +117,8 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     blobs: list[Carried] = []
     part_bytes: Annotated[int, msgspec.Meta(ge=1, lt=4 << 30)] = PART_BYTES
     version: int = 1  # what an absent version means, for ever
+    last: Annotated[int, msgspec.Meta(ge=0)] = 0
+    hash: bytes = b""
 
     def letter(self, index: int) -> str:
         return f"letter-{self.number:08}-{index:04}"
@@ -192,8 +197,9 @@ def export(sender: Sender, store: NodeStore, blobs: Blobs, stick: Stick, *, answ
 
     Records come first, then blobs, most wanted first, as many as there is room for. ``answered`` is what the hub
     said last to a bundle: what it has lost or could not read is written again. Raises ``storage_full`` when there
-    is no room even for the records.
+    is no room even for the records, ``later_bundle`` where one would go that tells more than this box knows.
     """
+    _spare_a_later_one(sender, store, stick)
     refused = {each.what: each.code for each in answered.refused} if answered else {}
     wanted = store.outgoing()
     _make_room(stick, {blob.blob_id for blob in wanted} - refused.keys())
@@ -203,10 +209,24 @@ def export(sender: Sender, store: NodeStore, blobs: Blobs, stick: Stick, *, answ
     draft = Manifest(at.node, _next_number(stick), sender.to.id, [], part_bytes=part_bytes)
     letters = [_write_letter(stick, draft, index, sender, message) for index, message in enumerate(messages)]
     taken = [blob for blob in wanted[:MAX_BLOBS] if _write_blob(stick, draft, _carried(blob), blobs)]
-    _finish(stick, sender, msgspec.structs.replace(draft, letters=letters, blobs=[_carried(blob) for blob in taken]))
     ops = sum(len(message.batch.lines) for message in messages if message.batch)
+    last, carried = first + ops, [_carried(blob) for blob in taken]
+    _finish(stick, sender, msgspec.structs.replace(
+        draft, letters=letters, blobs=carried, last=last, hash=store.hash_at(last)))
     on_stick = {blob.blob_id for blob in taken}
-    return Exported(draft.number, first + ops, ops, taken, [blob for blob in wanted if blob.blob_id not in on_stick])
+    return Exported(draft.number, last, ops, taken, [blob for blob in wanted if blob.blob_id not in on_stick])
+
+
+def _spare_a_later_one(sender: Sender, store: NodeStore, stick: Stick) -> None:
+    """A box that was put back to an old copy, or copied, must not write over what it, or its twin, wrote since."""
+    try:
+        there = newest(Receiver(sender.node, sender.key.public, sender.to, lambda sealed: sealed), stick)
+    except QurbaniError as error:
+        if error.code == "stick_gone":
+            raise
+        return
+    if there.hash and (there.last > store.position().head or store.hash_at(there.last) != there.hash):
+        raise QurbaniError("later_bundle", f"bundle {there.number} tells of op {there.last}, which is unknown here")
 
 
 def take_back(receiver: Receiver, store: NodeStore, stick: Stick) -> Answer:

@@ -25,6 +25,7 @@ from edge.node import FIRST, Keyring, Keys, Node
 from edge.outbox import Outbox
 from edge.room import Room
 from edge.settings import Settings
+from edge.vault import Vault
 from shared.clock import Clock
 from shared.crypto import SigningKey, UnsealKey
 from shared.domain.verdict import Verdict
@@ -131,7 +132,7 @@ class SimulatedBox:
         self.power = Power()
         self._clock = clock
         self._ring = Ring(key, seed)
-        self._keys = Keys(key, SEAL, cast(Keyring, self._ring))
+        self._keys = Keys(key, SEAL, cast(Keyring, self._ring), cast(Vault, None))
         self._ids = iter(range(seed << 64, seed + 1 << 64))
         self._db = MemoryDatabase(self.power)
         self._blobs = Blobs()

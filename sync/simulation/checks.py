@@ -108,7 +108,10 @@ class Checks:
 
     def visited(self, machine: Machine, stick: Stick, outcome: str) -> None:
         """Somebody came to a box with a stick."""
-        _require(outcome in _AT_STICK or (stick.is_harmed and outcome in _HARMED),
+        if outcome == "later_bundle":
+            self._sees("a box left a later bundle alone")
+        _require(outcome in _AT_STICK or (stick.is_harmed and outcome in _HARMED)
+                 or (self._was_disturbed and outcome == "later_bundle"),
                  f"{machine.name} cannot use a good stick: {outcome}")
         if outcome == "done":
             self._sees("a box used a stick")

@@ -231,6 +231,9 @@ class Site(MemoryStick):
     def batch(self, after: int, max_ops: int, max_bytes: int) -> Batch | None:
         return signed(*chain()[after:])
 
+    def hash_at(self, seq: int) -> bytes:
+        return op_hash(chain()[seq - 1])
+
     def outgoing(self) -> list[Outgoing]:
         return [Outgoing(hashlib.sha256(self.content).hexdigest(), len(self.content), "original", VIDEO)]
 

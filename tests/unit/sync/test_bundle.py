@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import re
 from collections.abc import Callable
@@ -105,6 +106,25 @@ def outcome(act: Callable[..., object], *arguments: object) -> str:
     except QurbaniError as error:
         return error.code
     return ""
+
+
+def test_a_box_that_was_put_back_leaves_its_later_bundle_alone(world: World, courier: Courier) -> None:
+    """What only the stick holds must not go for what the box remembers."""
+    courier.export(world.box)
+    old = copy.deepcopy(world.box)
+    world.box.write("sacrifice", UUID(int=8), {"note": "since"})
+    world.box.seal(b"since" * 500)
+    courier.export(world.box)
+    files = dict(courier.to_hub.files)
+    assert outcome(courier.export, old) == "later_bundle"
+    old.write("sacrifice", UUID(int=8), {"note": "other"})  # as many ops, of which the last is another one
+    assert outcome(courier.export, old) == "later_bundle"
+    assert courier.to_hub.files == files
+    assert courier.receive(world.hub).answer.refused == []
+    assert outcome(courier.take_back, old) == "fork"
+    courier.take_back(world.box)
+    assert outcome(courier.export, world.box) == ""
+    check_everything_arrived_once(world)
 
 
 # The stick is pulled out
