@@ -228,8 +228,8 @@ class CloudHub(Door):
         now = self._clock.now()
         with self._transaction() as raw:
             session = Patient(raw)
-            at_once(uploads.blob_arrived(session, blob_id, now))
             box = at_once(executors.node(session, owner))
+            at_once(uploads.blob_arrived(session, blob_id, box.site_id, size, now))
             at_once(give_receipt(session, KEYS, box.site_id, blob_id, size, now))
 
     def _uncounted(self) -> Session:
