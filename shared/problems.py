@@ -33,6 +33,8 @@ def as_qurbani_error(error: Exception) -> QurbaniError:
         return error
     if isinstance(error, msgspec.ValidationError | msgspec.DecodeError):
         return QurbaniError("bad_input", str(error))
+    if isinstance(error, RecursionError) and "deserializing" in str(error):
+        return QurbaniError("bad_input", "nested too deeply")
     if isinstance(error, HTTPException) and error.status_code in _CODES:
         facts = {"errors": error.extra} if error.extra else {}
         return QurbaniError(_CODES[error.status_code], error.detail, **facts)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -151,7 +152,7 @@ class Redrive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which quarantined ops to try again: all, those of one box, or one of them."""
 
     node: UUID | None = None
-    seq: int | None = None
+    seq: Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)] | None = None
 
 
 async def retry_parked(session: AsyncSession, now: datetime, which: Redrive | None = None) -> int:

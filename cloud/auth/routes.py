@@ -39,6 +39,7 @@ async def sign_out(data: JSONBody[Refresh], session: given.Session, now: given.N
 
 @get("/api/v1/auth/me", roles=ROLES)
 async def me(who: given.Who) -> Me:
+    """Who is asking."""
     return Me(who.id, who.role, who.name, who.language)
 
 

@@ -34,11 +34,13 @@ CHANGE = ("admin",)
 
 @post("/api/v1/sites", roles=CHANGE)
 async def add_site(data: JSONBody[NewSite], platform: given.Platform, session: given.Session, now: given.Now) -> Site:
+    """Open a site."""
     return await service.add_site(session, data, now=now, new_id=platform.new_id)
 
 
 @get("/api/v1/sites", roles=LOOK)
 async def sites(session: given.Session) -> list[Site]:
+    """All sites."""
     return await service.sites(session)
 
 
@@ -58,6 +60,7 @@ async def add_animal(
 
 @get("/api/v1/sites/{site_id:uuid}/animals", roles=LOOK)
 async def animals(site_id: FromPath[UUID], session: given.Session) -> list[Animal]:
+    """The animals at a site."""
     return await service.animals(session, site_id)
 
 
@@ -89,6 +92,7 @@ async def add_executor(
 
 @get("/api/v1/sites/{site_id:uuid}/executors", roles=LOOK)
 async def executors(site_id: FromPath[UUID], session: given.Session) -> list[Executor]:
+    """Who carries out sacrifices at a site."""
     return await service.executors(session, site_id)
 
 
@@ -108,6 +112,7 @@ async def new_code(site_id: FromPath[UUID], session: given.Session, now: given.N
 
 @get("/api/v1/sites/{site_id:uuid}/nodes", roles=LOOK)
 async def nodes(site_id: FromPath[UUID], session: given.Session) -> list[Node]:
+    """The boxes of a site."""
     return await service.nodes(session, site_id)
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import msgspec
 from litestar import Request, get
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.response import File
 from litestar.router import Router
 
 from cloud.pages.plugins import as_asked
 from cloud.platform.access import ANYONE
+from cloud.platform.openapi import Document
 from cloud.platform.settings import Settings
 from shared.pages.assets import FOR_GOOD
 from shared.pages.look import Look
@@ -54,7 +55,7 @@ def config(settings: Settings) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Qurbani",
         version="1",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json"), Reference()],
+        render_plugins=[Document(), Reference()],
         openapi_router=Router(
             "/api-docs", route_handlers=[], include_in_schema=False,
             opt={"roles": (ANYONE,) if settings.open_docs else STAFF},

@@ -31,6 +31,9 @@ NAMING = {
 # shutting down (57P), out of resources (53), serialization failure, deadlock, lock not available.
 _TRANSIENT = ("08", "53", "57P", "40001", "40P01", "55P03")
 
+# A value that no column can hold, such as a text with U+0000 in it: data exceptions.
+_UNFIT = "22"
+
 BELLS = "bells"
 """The key of ``session.info`` that collects the queues to ring once the transaction has committed."""
 
@@ -123,7 +126,7 @@ class Database:
 
 
 def _translate(context: ExceptionContext) -> None:
-    """Raise transient trouble as ``unavailable``, where it happens; anything else stays what it is.
+    """Raise transient trouble as ``unavailable`` and a value that does not fit as ``bad_input``, where it happens.
 
     Not further out: who has a session by dependency injection must see one exception pass, not two.
     """
@@ -133,3 +136,5 @@ def _translate(context: ExceptionContext) -> None:
     state = getattr(cause, "sqlstate", None) or ""
     if context.is_disconnect or state.startswith(_TRANSIENT):
         raise QurbaniError("unavailable", f"the database asks to try again ({state or 'connection lost'})") from cause
+    if state.startswith(_UNFIT):
+        raise QurbaniError("bad_input", "a text or number that cannot be stored") from cause

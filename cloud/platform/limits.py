@@ -79,10 +79,15 @@ async def spend(platform: Platform, name: str, who: str) -> None:
         raise QurbaniError("too_many_requests", retry_after=wait_ms / 1000)
 
 
+def limit_of(handler: BaseRouteHandler, method: str) -> str:
+    """The name of the limit that counts a route."""
+    return str(handler.opt.get("limit") or ("read" if method in ("GET", "HEAD") else "write"))
+
+
 async def limited(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """The guard of the whole application that counts every request of a person or a stranger."""
     who: Principal | None = connection.scope.get("user")
-    name = handler.opt.get("limit") or ("read" if connection.scope["method"] in ("GET", "HEAD") else "write")
+    name = limit_of(handler, connection.scope["method"])
     if name == "none" or connection.scope["method"] == "OPTIONS" or (who and who.role == NODE):
         return
     counted = address(connection) if who is None or name == "sign-in" else str(who.id)

@@ -87,6 +87,7 @@ async def photos(of: Annotated[UUID, QueryParameter()], session: given.Session) 
 
 @get("/api/v1/photos/{photo_id:uuid}", roles=("admin", "auditor"))
 async def photo(photo_id: FromPath[UUID], platform: given.Platform, session: given.Session) -> Stream:
+    """A photo, once its bytes have arrived."""
     blob_id, kind, size = await service.photo(session, photo_id)
     blob = await asyncio.to_thread(open_store(platform.settings).open, blob_id)
     plain = await asyncio.to_thread(_pieces, platform, blob, 0, size)

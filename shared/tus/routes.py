@@ -41,6 +41,7 @@ def tus_routes(server: UploadServer, *, path: str, principal: Principal, guards:
 
     @route(["/", "/{upload_id:str}"], http_method=HttpMethod.OPTIONS, status_code=204)
     async def options() -> Response[None]:
+        """What this server knows of tus."""
         return Response(None, headers={
             **_ALWAYS,
             "Tus-Version": VERSION,
@@ -51,6 +52,7 @@ def tus_routes(server: UploadServer, *, path: str, principal: Principal, guards:
 
     @post("/", status_code=201, request_max_body_size=None)
     async def create_upload(request: AnyRequest) -> Response[None]:
+        """Begin an upload, or join parts into one."""
         _check_version(request)
         owner, headers = principal(request), request.headers
         metadata, concat = read_metadata(headers.get("upload-metadata")), headers.get("upload-concat", "")
@@ -67,6 +69,7 @@ def tus_routes(server: UploadServer, *, path: str, principal: Principal, guards:
 
     @head("/{upload_id:str}")
     async def upload_status(request: AnyRequest, upload_id: FromPath[str]) -> Response[None]:
+        """Where an upload stands."""
         _check_version(request)
         standing = await server.status(principal(request), upload_id)
         upload = standing.upload
@@ -77,6 +80,7 @@ def tus_routes(server: UploadServer, *, path: str, principal: Principal, guards:
 
     @patch("/{upload_id:str}", status_code=204, request_max_body_size=None)
     async def append_to_upload(request: AnyRequest, upload_id: FromPath[str]) -> Response[None]:
+        """Go on with an upload at Upload-Offset."""
         _check_version(request)
         owner, headers = principal(request), request.headers
         if headers.get("content-type") != CHUNK_TYPE:
@@ -92,6 +96,7 @@ def tus_routes(server: UploadServer, *, path: str, principal: Principal, guards:
 
     @delete("/{upload_id:str}", status_code=204)
     async def terminate_upload(request: AnyRequest, upload_id: FromPath[str]) -> Response[None]:
+        """Give an upload up."""
         _check_version(request)
         await server.terminate(principal(request), upload_id)
         return Response(None, headers=_ALWAYS)
