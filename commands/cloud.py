@@ -16,7 +16,7 @@ import typer
 from cloud import main
 from cloud.alembic import migrations
 from cloud.platform.settings import Settings
-from commands import cloud_audit, cloud_events
+from commands import cloud_audit, cloud_events, cloud_routes
 from commands.moving import moving
 from shared import log, settings
 from shared.errors import QurbaniError
@@ -106,6 +106,17 @@ def quarantine(
 def events() -> None:
     """Print what the services tell each other over Kafka: topics, schemas, who listens."""
     typer.echo(cloud_events.page(), nl=False)
+
+
+@app.command()
+def routes(
+    page: Annotated[Path | None, typer.Option("--into", help="Write it into this page instead.")] = None,
+) -> None:
+    """Print who may call what at the hub, by its routes."""
+    if page:
+        cloud_routes.into(page)
+    else:
+        typer.echo(cloud_routes.section(), nl=False)
 
 
 @app.command()

@@ -99,6 +99,8 @@ async def seen(session: AsyncSession, node_id: UUID, cursor: int, mark: bytes, n
 
 
 async def nodes(session: AsyncSession, site_id: UUID) -> list[schemas.Node]:
+    """The boxes of a site. Raises ``not_found``."""
+    await site(session, site_id)
     query = select(models.Node).where(models.Node.site_id == site_id).order_by(models.Node.enrolled)
     return [
         schemas.Node(row.id, row.site_id, row.name, row.enrolled, row.seen, row.revoked, row.parent)

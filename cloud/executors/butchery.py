@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import feed, models, schemas
+from cloud.executors.sites import site
 from shared.clock import Reading, from_ms
 from shared.domain.hide import Celsius, Fault, Grade, salt_within
 from shared.domain.meat import BatchGrams, Packs, expected
@@ -82,13 +83,15 @@ async def tell_batches(session: AsyncSession, ids: Collection[UUID], site_id: UU
 
 
 async def hides(session: AsyncSession, site_id: UUID) -> list[schemas.Hide]:
-    """The hides of a site, oldest first."""
+    """The hides of a site, oldest first. Raises ``not_found``."""
+    await site(session, site_id)
     rows = await session.scalars(select(models.Hide).where(models.Hide.site_id == site_id).order_by(models.Hide.id))
     return [_hide(row) for row in rows]
 
 
 async def batches(session: AsyncSession, site_id: UUID) -> list[schemas.Batch]:
-    """The batches of a site, oldest first."""
+    """The batches of a site, oldest first. Raises ``not_found``."""
+    await site(session, site_id)
     rows = await session.scalars(select(models.Batch).where(models.Batch.site_id == site_id).order_by(models.Batch.id))
     return [
         schemas.Batch(row.id, row.node, [UUID(id) for id in row.animals], row.weight_g, row.packs, _at(row.weighed))
@@ -98,10 +101,7 @@ async def batches(session: AsyncSession, site_id: UUID) -> list[schemas.Batch]:
 
 async def balance(session: AsyncSession, site_id: UUID) -> list[schemas.Balance]:
     """The days of a site on which there were sacrifices or meat was weighed, the latest first. Raises ``not_found``."""
-    site = await session.get(models.Site, site_id)
-    if site is None:
-        raise QurbaniError("not_found", "there is no such site")
-    zone = ZoneInfo(site.timezone)
+    zone = ZoneInfo((await site(session, site_id)).timezone)
     query = select(models.Animal, models.Sacrifice.opened, models.Sacrifice.state).join(
         models.Sacrifice, models.Sacrifice.animal_id == models.Animal.id)  # fmt: skip
     rows = (await session.execute(query.where(models.Sacrifice.site_id == site_id))).all()

@@ -100,13 +100,14 @@ async def add_animal(session: AsyncSession, site_id: UUID, new: schemas.NewAnima
 
 
 async def animals(session: AsyncSession, site_id: UUID) -> list[schemas.Animal]:
+    """Those at a site. Raises ``not_found``."""
+    found = await _get(session, models.Site, site_id)
     query = select(models.Animal).where(models.Animal.site_id == site_id).order_by(models.Animal.tag)
     rows = (await session.scalars(query)).all()
-    found = await session.get(models.Site, site_id)
     tags = Counter(tag_id(site_id, row.tag) for row in rows)
     return [
         msgspec.structs.replace(
-            as_animal(row, found.sheep_months if found else None), same_tag=tags[tag_id(site_id, row.tag)] > 1)
+            as_animal(row, found.sheep_months), same_tag=tags[tag_id(site_id, row.tag)] > 1)
         for row in rows
     ]  # fmt: skip
 
@@ -135,7 +136,8 @@ async def add_executor(
 
 
 async def executors(session: AsyncSession, site_id: UUID) -> list[schemas.Executor]:
-    """Who is at a site now."""
+    """Who is at a site now. Raises ``not_found``."""
+    await site(session, site_id)
     query = select(models.Executor).where(models.Executor.site_id == site_id, models.Executor.left.is_(None))
     return sorted(map(_executor, await session.scalars(query)), key=lambda executor: executor.name)
 

@@ -11,7 +11,7 @@ import pytest
 import qurbani
 from cloud.main import SERVICES
 from cloud.platform.settings import Settings as HubSettings
-from commands import cloud_events
+from commands import cloud_events, cloud_routes
 from edge.settings import Settings as BoxSettings
 
 ROOT = Path(__file__).parents[2]
@@ -42,3 +42,8 @@ def test_the_architecture_names_every_service_and_noun() -> None:
 
 def test_the_events_are_documented_as_they_are() -> None:
     assert (ROOT / "docs" / "events.md").read_text() == cloud_events.page()
+
+
+def test_who_may_do_what_is_documented_as_it_is() -> None:
+    hint = "run `qurbani cloud routes --into docs/security.md`"
+    assert cloud_routes.section() in (ROOT / "docs" / "security.md").read_text(), hint
