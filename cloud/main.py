@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
@@ -38,6 +39,9 @@ from cloud.platform.limits import limited
 from cloud.platform.outbox import Relay
 from cloud.platform.settings import Settings
 from cloud.platform.worker import Worker
+from cloud.uploads import archive as archives
+from cloud.uploads.mover import Mover
+from cloud.uploads.schemas import Due
 from shared.headers import SecurityHeaders
 from shared.problems import PROBLEM_HANDLERS, as_qurbani_error
 from sync.messages import MEDIA_TYPE
@@ -194,6 +198,21 @@ async def retry(settings: Settings, which: ops.Redrive) -> int:
     """Try quarantined ops again; how many could be applied."""
     async with opened(settings) as platform, platform.database.begin() as session:
         return await ops.retry_parked(session, platform.clock.now(), which)
+
+
+async def archive(settings: Settings, now: datetime | None, dry_run: bool) -> list[Due]:
+    """The videos that are to go to the archive by ``now``; without ``dry_run`` they are brought there.
+
+    Raises ``misconfigured`` where there is no cold store.
+    """
+    mover = Mover.open(settings)
+    async with opened(settings) as platform:
+        moment = now or platform.clock.now()
+        async with platform.database.begin() as session:
+            leaving = await archives.leaving(session, settings, moment)
+        for each in [] if dry_run else leaving:
+            await archives.move_out(platform.database, mover, settings, each.video_id, moment)
+    return leaving
 
 
 class Redriven(msgspec.Struct, frozen=True):

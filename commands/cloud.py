@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -79,6 +80,23 @@ def redrive(as_json: AsJson = False) -> None:
         typer.echo(msgspec.json.encode(found))
     else:
         typer.echo(f"{found.events} events sent again, {found.jobs} jobs and {found.ops} ops taken up")
+
+
+@app.command()
+def archive(
+    now: Annotated[datetime | None, typer.Option(help="As if it were the beginning of this day, UTC.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring to the archive what is old enough; the workers do the same every night. Safe to repeat and to interrupt."""
+    moment = now and now.replace(tzinfo=UTC)
+    found = asyncio.run(main.archive(load(), moment, dry_run))
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+        return
+    for each in found:
+        typer.echo(f"{each.video_id} of {each.created:%Y-%m-%d}, due since {each.due:%Y-%m-%d}, {each.size} bytes")
+    typer.echo(f"{len(found)} videos {'would go' if dry_run else 'are in the archive'}")
 
 
 @app.command()

@@ -62,6 +62,7 @@ TABLE: dict[str, Kind] = {
     "bad_range": Kind(416, "The file has no such part", "Ask for bytes that lie within its size."),
     "dead_link": Kind(403, "This link is not good any more", "Open the page again, which makes a new one."),
     "not_the_original": Kind(422, "Not the file that was recorded", "Fetch it again from the box that recorded it."),
+    "archived": Kind(409, "It is in the archive", "Ask for it back; that takes some minutes."),
     "over_quota": Kind(507, "The quota for videos is used up", "Raise it at the hub, or archive what is old."),
     # notifications
     "mail_deferred": Kind(503, "The mail server takes no mail now", "Nothing to do; it is tried again.", retry=True),

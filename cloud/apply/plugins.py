@@ -19,7 +19,7 @@ from cloud.executors import service as executors
 from cloud.platform.access import NODE
 from cloud.platform.core import Platform
 from cloud.platform.forever import forever
-from cloud.storage.service import open_store
+from cloud.storage.service import holds, open_store
 from cloud.uploads import service as uploads
 from shared.tus.folder import PlainFileStore
 from shared.tus.routes import tus_routes
@@ -79,11 +79,11 @@ class Blobs(InitPlugin):
 
     async def _is_here(self, upload: Upload) -> bool:
         """No byte is asked for twice, whichever way it came and whatever the database has forgotten since."""
-        return await asyncio.to_thread(self._store.has, upload.metadata["sha256"])
+        return await asyncio.to_thread(holds, self._platform.settings, upload.metadata["sha256"])
 
     async def _again(self, arrived: Arrived) -> bool:
         """A box asks for a blob's receipt that it has not got, or not any more: this hub was put back."""
-        if not await asyncio.to_thread(self._store.has, arrived.blob.blob_id):
+        if not await asyncio.to_thread(holds, self._platform.settings, arrived.blob.blob_id):
             return False
         await self._arrived(arrived)
         return True

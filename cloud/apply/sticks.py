@@ -16,7 +16,7 @@ from cloud.apply import service
 from cloud.apply.receipts import give_receipt
 from cloud.executors import service as executors
 from cloud.platform.core import Platform
-from cloud.storage.service import open_store
+from cloud.storage.service import holds, open_store
 from cloud.uploads import service as uploads
 from shared import sealed
 from shared.crypto import SealKey, VerifyKey
@@ -96,7 +96,7 @@ class _Import:
 
     def store(self, blob: Carried, pieces: Callable[[int], Iterator[bytes]]) -> None:
         self._transaction(lambda session: executors.trusted(session, self._node))
-        if is_known := self._blobs.has(blob.blob_id):
+        if is_known := holds(self._platform.settings, blob.blob_id):
             self._known += 1
         else:
             self._copy(blob, pieces)

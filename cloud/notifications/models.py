@@ -19,11 +19,11 @@ class Base(database.Base):
 
 
 class Notification(Base):
-    """Something that a donor is to be told, once for each order and template."""
+    """Something that a donor is to be told, once for each order, template and occasion."""
 
     __tablename__ = "notifications"
     __table_args__ = (
-        UniqueConstraint("order_id", "template"),
+        UniqueConstraint("order_id", "template", "occasion"),
         CheckConstraint(f"state IN {NOTIFICATION.states}", name="state"),
     )
 
@@ -31,6 +31,8 @@ class Notification(Base):
     donor_id: Mapped[UUID] = mapped_column(index=True)
     order_id: Mapped[UUID]
     template: Mapped[str] = mapped_column(Text)
+    occasion: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """Which time it is, of what may happen several times."""
     facts: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(Text, default=NOTIFICATION.first)
     reason: Mapped[str | None] = mapped_column(Text)

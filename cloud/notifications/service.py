@@ -33,7 +33,7 @@ _look = Look(Path(__file__).parent / "templates")
 
 
 async def want(session: AsyncSession, wanted: NotificationWanted, now: datetime) -> None:
-    """Note that a donor is to be told, and the job to do it; once for each order and template.
+    """Note that a donor is to be told, and the job to do it; once for each order, template and occasion.
 
     Raises ``bad_event`` for a template that there is not.
     """
@@ -44,6 +44,7 @@ async def want(session: AsyncSession, wanted: NotificationWanted, now: datetime)
         "donor_id": wanted.donor_id,
         "order_id": wanted.order_id,
         "template": wanted.template,
+        "occasion": wanted.facts.get("occasion", ""),
         "facts": wanted.facts,
         "created": now,
     }

@@ -16,6 +16,7 @@ from cloud.pages.schemas import SignIn, Vote
 from cloud.platform import audit, given
 from cloud.platform.access import ANYONE, ROLES
 from cloud.processing import service as processing
+from cloud.uploads import service as uploads
 from shared.errors import QurbaniError
 from shared.pages import assets
 from shared.pages.look import Look
@@ -96,6 +97,16 @@ async def order(order_id: FromPath[UUID], request: AnyRequest, session: given.Se
     return _page(request, "order.html", order=await service.order(session, order_id, who.id))
 
 
+@post("/orders/{order_id:uuid}/videos/{video_id:uuid}/restore", roles=("donor",))
+async def restore(
+    order_id: FromPath[UUID], video_id: FromPath[UUID], platform: given.Platform, session: given.Session,
+    who: given.Who, now: given.Now,
+) -> Redirect:
+    """Ask for a video that is in the archive."""
+    await uploads.ask_back(session, video_id, who, now, platform.new_id)
+    return Redirect(f"/orders/{order_id}", status_code=303)
+
+
 @get("/review", roles=("admin", "auditor"))
 async def review_queue(request: AnyRequest, session: given.Session, who: given.Who, now: given.Now) -> Page:
     """The videos that wait for a person."""
@@ -168,7 +179,7 @@ ROUTES = [
     Router(
         "/",
         route_handlers=[
-            front, home, sign_in_form, sign_in, sign_out, speak, orders, order,
+            front, home, sign_in_form, sign_in, sign_out, speak, orders, order, restore,
             review_queue, review_next, review, decide,
         ],
         exception_handlers={Exception: problem},

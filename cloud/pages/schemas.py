@@ -24,7 +24,8 @@ class SignIn(msgspec.Struct, frozen=True):
 class Film(msgspec.Struct, frozen=True):
     """A video that may be shown, its size in pixels, and which of the order's names are heard in it.
 
-    ``seen`` is when the donor first opened it, ``by_hand`` whether people found it good where no check could.
+    ``place`` is where it lies; only what is ``hot`` can be played. ``seen`` is when the donor first opened it,
+    ``by_hand`` whether people found it good where no check could.
     """
 
     id: UUID
@@ -33,6 +34,7 @@ class Film(msgspec.Struct, frozen=True):
     heard: list[HeardName]
     seen: datetime | None
     by_hand: bool = False
+    place: str = "hot"
 
 
 class Animal(msgspec.Struct, frozen=True):

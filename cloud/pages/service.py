@@ -66,10 +66,12 @@ async def _animal(session: AsyncSession, found: donors.Order, animal: executors.
 
 
 async def _film(session: AsyncSession, video_id: UUID, donor_id: UUID, names: list[str]) -> Film:
-    copy = await uploads.watchable(session, video_id, "compressed", donor_id)
+    copy = await uploads.permitted(session, video_id, "compressed", donor_id)
+    place = (await uploads.place(session, video_id)).place
     seen = await uploads.seen_by(session, video_id, donor_id)
     by_hand = await processing.was_approved(session, video_id)
-    return Film(video_id, copy.width, copy.height, await processing.heard(session, video_id, names), seen, by_hand)
+    heard = await processing.heard(session, video_id, names)
+    return Film(video_id, copy.width, copy.height, heard, seen, by_hand, place)
 
 
 async def queue(session: AsyncSession, reader: UUID, now: datetime) -> list[Queued]:

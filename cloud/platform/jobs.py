@@ -88,6 +88,8 @@ class Job(msgspec.Struct, frozen=True):
     queue: str
     run: Callable[[Context, dict[str, Any]], Awaitable[None]]
     slots: int = 1
+    nightly: bool = False
+    """Noted by the workers themselves, once for each night, with an empty payload."""
 
 
 async def enqueue(session: AsyncSession, queue: str, key: str, payload: dict[str, Any], now: datetime) -> None:

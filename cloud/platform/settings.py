@@ -22,6 +22,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where videos lie: ``file:///FOLDER``, ``s3://BUCKET/PREFIX?...``, ``cloudinary://CLOUD``. Empty: in ``data``."""
     store_key: str = ""
     store_secret: str = ""
+    cold_store: str = ""
+    """Where videos go when they are old, an address as ``store``. Empty: they stay."""
+    cold_store_key: str = ""
+    cold_store_secret: str = ""
+    archive_months: int = 3
+    restored_days: int = 14
+    """How long a video that was asked for stays at hand."""
     quota_bytes: int = 0
     """How much all videos may take; 0: as much as there is room for."""
     site_quota_bytes: int = 0

@@ -15,6 +15,10 @@ from shared.errors import QurbaniError
 
 log = structlog.get_logger()
 
+NIGHT_H = 2
+"""When nightly jobs are due, UTC."""
+NOTE_S = 3600.0
+
 
 class Worker:
     """All queues of one process."""
@@ -33,6 +37,7 @@ class Worker:
             for kind in self._kinds.values():
                 for _ in range(kind.slots):
                     slots.create_task(forever(kind.queue, lambda kind=kind: self._work(kind)))
+            slots.create_task(forever("nights", self._note_nights))
 
     def _look(self, queue: str) -> None:
         if queue in self._rung:
@@ -44,6 +49,16 @@ class Worker:
             while held := await self._claim(kind.queue):
                 await self.run_one(kind, held)
             await heard(self._rung[kind.queue], self._platform.settings.sweep_s)
+
+    async def _note_nights(self) -> None:
+        """Keep the job of the coming night noted, whoever else does as well."""
+        while True:
+            now = self._platform.clock.now()
+            tonight = (now + timedelta(hours=24 - NIGHT_H)).replace(hour=NIGHT_H, minute=0, second=0, microsecond=0)
+            async with self._platform.database.begin() as session:
+                for queue in (kind.queue for kind in self._kinds.values() if kind.nightly):
+                    await jobs.enqueue(session, queue, tonight.date().isoformat(), {}, tonight)
+            await asyncio.sleep(NOTE_S)
 
     async def _claim(self, queue: str) -> jobs.Claim | None:
         return await jobs.claim(self._platform.database, queue, self._platform.clock.now(), self._lease)

@@ -82,7 +82,7 @@ async def manifest(
 
     The original's is what the box signed; of its copies the hub says here of what it made them.
     """
-    copy = await uploads.watchable(session, video_id, variant, donor_id)
+    copy = await uploads.permitted(session, video_id, variant, donor_id)
     if variant == "original":
         row = await session.get(models.Manifest, video_id)
         if row is None:

@@ -22,6 +22,19 @@ def open_store(settings: Settings) -> Store:
     return _opened(settings.store, settings.store_key, settings.store_secret, settings.data_path / "parts")
 
 
+def open_cold(settings: Settings) -> Store:
+    """Where old videos lie. Raises ``misconfigured``, also where there is no such store."""
+    if not settings.cold_store or settings.cold_store == settings.store:
+        raise QurbaniError("misconfigured", "QURBANI_COLD_STORE names no store beside QURBANI_STORE")
+    key, secret = settings.cold_store_key or settings.store_key, settings.cold_store_secret or settings.store_secret
+    return _opened(settings.cold_store, key, secret, settings.data_path / "parts")
+
+
+def holds(settings: Settings, blob_id: str) -> bool:
+    """Whether a blob is in any store."""
+    return open_store(settings).has(blob_id) or (bool(settings.cold_store) and open_cold(settings).has(blob_id))
+
+
 @lru_cache
 def _opened(url: str, key: str, secret: str, parts: Path) -> Store:
     """One for all who ask: each has connections that are worth keeping."""

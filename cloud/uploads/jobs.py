@@ -9,8 +9,9 @@ from uuid import UUID
 
 from cloud.platform.jobs import Context, Job
 from cloud.storage.service import open_store
-from cloud.uploads import service
+from cloud.uploads import archive, service
 from cloud.uploads.copies import Workshop
+from cloud.uploads.mover import Mover
 from cloud.uploads.schemas import Copy, Video
 from shared.errors import QurbaniError
 
@@ -48,4 +49,36 @@ async def _in_a_thread(context: Context, video: Video) -> list[Copy]:
         stopped.set()
 
 
-JOBS = [Job(service.QUEUE, make_copies)]
+async def let_go(context: Context, payload: dict[str, Any]) -> None:
+    """Bring one video to the archive."""
+    platform, video_id = context.platform, UUID(payload["video_id"])
+    mover = Mover.open(platform.settings, context.claim.attempt)
+    await archive.move_out(platform.database, mover, platform.settings, video_id, platform.clock.now())
+    async with context.finish():
+        pass
+
+
+async def bring_back(context: Context, payload: dict[str, Any]) -> None:
+    """Bring one video back, and tell those who asked for it."""
+    platform, video_id = context.platform, UUID(payload["video_id"])
+    mover = Mover.open(platform.settings, context.claim.attempt)
+    blobs = await archive.bring_back(platform.database, mover, video_id)
+    async with context.finish() as session:
+        now, new_id = platform.clock.now(), platform.new_id
+        await archive.returned(session, mover.hot, video_id, blobs, platform.settings, now, new_id)
+
+
+async def night(context: Context, payload: dict[str, Any]) -> None:
+    """Note what is to go this night; nothing where there is no archive."""
+    platform = context.platform
+    async with context.finish() as session:
+        if platform.settings.cold_store:
+            await archive.night(session, platform.settings, platform.clock.now())
+
+
+JOBS = [
+    Job(service.QUEUE, make_copies),
+    Job(archive.OUT, let_go),
+    Job(archive.BACK, bring_back),
+    Job(archive.NIGHT, night, nightly=True),
+]

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.platform import database
@@ -24,12 +24,17 @@ class Blob(Base):
     """A sealed file, from the moment that anybody has heard of it. Who brought it is known when it has arrived."""
 
     __tablename__ = "blobs"
+    __table_args__ = (CheckConstraint("hot OR cold IS NOT NULL", name="somewhere"),)
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     arrived: Mapped[datetime | None]
     """When its bytes were in the store, whole."""
     site_id: Mapped[UUID | None] = mapped_column(index=True)
     size: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    hot: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """Whether it is read from the hot store."""
+    cold: Mapped[datetime | None]
+    """When its copy in the cold store had been proved."""
 
 
 class Video(Base):
@@ -56,6 +61,10 @@ class Video(Base):
     """What the box's own check ended with. As long as there is no ``outcome``, it decides who sees what went ahead."""
     remedy: Mapped[str | None] = mapped_column(Text)
     """What a person here asks the site to do again."""
+    held: Mapped[str | None] = mapped_column(Text)
+    """Why it must not go to the archive."""
+    hot_until: Mapped[datetime | None]
+    """Somebody asked for it back: until then it does not go again."""
     created: Mapped[datetime]
     changed: Mapped[datetime]
 
@@ -71,7 +80,7 @@ class Copy(Base):
 
     video_id: Mapped[UUID] = mapped_column(ForeignKey(Video.id), primary_key=True)
     variant: Mapped[str] = mapped_column(Text, primary_key=True)
-    blob_id: Mapped[str] = mapped_column(Text)
+    blob_id: Mapped[str] = mapped_column(Text, index=True)
     sha256: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(BigInteger)
     media_type: Mapped[str] = mapped_column(Text)
@@ -103,3 +112,15 @@ class View(Base):
     video_id: Mapped[UUID] = mapped_column(ForeignKey(Video.id), primary_key=True)
     donor_id: Mapped[UUID] = mapped_column(primary_key=True)
     first: Mapped[datetime]
+
+
+class Restore(Base):
+    """Somebody wants a video back from the archive."""
+
+    __tablename__ = "restores"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    video_id: Mapped[UUID] = mapped_column(ForeignKey(Video.id), index=True)
+    asked_by: Mapped[UUID]
+    asked: Mapped[datetime]
+    done: Mapped[datetime | None]

@@ -8,8 +8,8 @@ from contextlib import closing
 from typing import Annotated, Any, BinaryIO
 from uuid import UUID
 
-from litestar import Request, Response, get, route
-from litestar.params import FromPath, QueryParameter
+from litestar import Request, Response, delete, get, post, put, route
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,8 +17,8 @@ from cloud.platform import given
 from cloud.platform.access import ANYONE, Principal
 from cloud.platform.core import Platform
 from cloud.storage.service import open_store
-from cloud.uploads import ranges, service
-from cloud.uploads.schemas import Link, Photo, Variant, Video
+from cloud.uploads import archive, ranges, service
+from cloud.uploads.schemas import Hold, Link, Photo, Place, Variant, Video
 from shared.sealed import SealedReader
 
 State = Annotated[str | None, QueryParameter(name="state")]
@@ -79,6 +79,31 @@ async def _watched(
     return Stream(_sent(blob, plain), status_code=answer.status, headers=headers, media_type=copy.media_type)
 
 
+@get("/api/v1/videos/{video_id:uuid}/archive", roles=("donor", "admin", "auditor"))
+async def place(video_id: FromPath[UUID], session: given.Session, who: given.Who) -> Place:
+    """Whether a video is in the archive."""
+    return await service.place_for(session, video_id, who)
+
+
+@post("/api/v1/videos/{video_id:uuid}/restore", roles=("donor", "admin"))
+async def restore(
+    video_id: FromPath[UUID], platform: given.Platform, session: given.Session, who: given.Who, now: given.Now
+) -> Place:
+    """Ask for a video in the archive. It takes some minutes; a donor gets a mail when it is there."""
+    return await service.ask_back(session, video_id, who, now, platform.new_id)
+
+
+@put("/api/v1/videos/{video_id:uuid}/hold", roles=("admin",))
+async def hold(video_id: FromPath[UUID], data: JSONBody[Hold], session: given.Session) -> Place:
+    """Keep a video at hand, whatever its age: for a court, or as long as there is a dispute."""
+    return await archive.hold(session, video_id, data.reason)
+
+
+@delete("/api/v1/videos/{video_id:uuid}/hold", roles=("admin",), status_code=200)
+async def release(video_id: FromPath[UUID], session: given.Session) -> Place:
+    return await archive.hold(session, video_id, None)
+
+
 @get("/api/v1/photos", roles=("admin", "auditor"))
 async def photos(of: Annotated[UUID, QueryParameter()], session: given.Session) -> list[Photo]:
     """The photos that were taken at a site of an animal or a hide."""
@@ -105,4 +130,4 @@ async def _sent(blob: BinaryIO, plain: Iterator[memoryview]) -> AsyncIterator[by
             yield piece
 
 
-ROUTES = [videos, watch, link, linked, photos, photo]
+ROUTES = [videos, watch, link, linked, place, restore, hold, release, photos, photo]

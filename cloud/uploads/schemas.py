@@ -98,3 +98,28 @@ class Link(msgspec.Struct, frozen=True):
 
     url: str
     until: datetime
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a video lies: ``hot`` (it can be watched), ``cold`` (in the archive) or ``returning`` (asked for).
+
+    After it was brought back it stays at least ``until``; ``held`` says why it must not go at all.
+    """
+
+    place: Literal["hot", "cold", "returning"]
+    until: datetime | None = None
+    held: str | None = None
+
+
+class Hold(msgspec.Struct, frozen=True):
+    reason: Annotated[str, msgspec.Meta(min_length=3, max_length=500)]
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A video that was to go to the archive at ``due``; ``size`` is that of its original, in bytes."""
+
+    video_id: UUID
+    site_id: UUID
+    created: datetime
+    due: datetime
+    size: int

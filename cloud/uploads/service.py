@@ -19,13 +19,15 @@ from cloud.platform.access import Principal
 from cloud.platform.core import Platform
 from cloud.platform.settings import Settings
 from cloud.uploads import links, models, schemas
+from cloud.uploads.archive import ask
+from cloud.uploads.archive import place as place  # for other services
 from shared.clock import to_ms
 from shared.domain.sacrifice import VIDEO
 from shared.errors import QurbaniError
 from shared.events import NotificationWanted, VideoArrived, VideoPreprocessed, VideoProcessed, VideoReviewed
 from shared.ids import NewId
 
-Ahead = schemas.Ahead
+Ahead, Place = schemas.Ahead, schemas.Place
 T = TypeVar("T", schemas.Told, schemas.ToldCopy, schemas.ToldPhoto)
 
 QUEUE = "videoUpload"
@@ -162,7 +164,7 @@ async def admit(session: AsyncSession, site_id: UUID, size: int, settings: Setti
     What is under way does not count yet, so several boxes at once may go beyond by what each sends.
     """
     of_site = func.sum(models.Blob.size).filter(models.Blob.site_id == site_id)
-    taken = select(func.coalesce(func.sum(models.Blob.size), 0), func.coalesce(of_site, 0))
+    taken = select(func.coalesce(func.sum(models.Blob.size), 0), func.coalesce(of_site, 0)).where(models.Blob.hot)
     total, of_this = (await session.execute(taken)).one()
     for quota, used in ((settings.quota_bytes, total), (settings.site_quota_bytes, of_this)):
         if quota and used + size > quota:
@@ -282,7 +284,16 @@ async def _conclude(
 
 
 async def watchable(session: AsyncSession, video_id: UUID, variant: str, donor_id: UUID | None) -> schemas.Copy:
-    """A file of a video, for a donor (``donor_id``) or for the staff (None).
+    """A file of a video that can be read now, as :func:`permitted` says. Raises ``archived`` for one that lies cold."""
+    copy = await permitted(session, video_id, variant, donor_id)
+    blob = await session.get(models.Blob, copy.blob_id)
+    if blob is not None and not blob.hot:
+        raise QurbaniError("archived")
+    return copy
+
+
+async def permitted(session: AsyncSession, video_id: UUID, variant: str, donor_id: UUID | None) -> schemas.Copy:
+    """A file of a video, for a donor (``donor_id``) or for the staff (None), wherever it lies.
 
     A donor gets the copies of authentic videos in which there is a share of theirs, and until the video is checked
     here, what went ahead of one that the box found authentic. Raises ``not_found``, alike whether there is no such file
@@ -305,7 +316,7 @@ async def link(
     session: AsyncSession, platform: Platform, video_id: UUID, variant: str, who: Principal, now: datetime
 ) -> schemas.Link:
     """A link to a file that ``who`` may watch. Raises ``not_found``."""
-    await watchable(session, video_id, variant, donor(who))
+    await permitted(session, video_id, variant, donor(who))
     if who.session is None:
         raise QurbaniError("not_signed_in")
     path, until = links.sign(platform.keys.derive(LINKS), f"/media/{video_id}/{variant}", who.session, now)
@@ -320,6 +331,20 @@ async def follow(session: AsyncSession, platform: Platform, target: bytes, now: 
         raise QurbaniError("dead_link", "whoever made the link has signed out")
     audit.about(session, actor=who.id, role=who.role)
     return who, links.caching(until, now)
+
+
+async def place_for(session: AsyncSession, video_id: UUID, who: Principal) -> schemas.Place:
+    """Where a video lies that ``who`` may watch. Raises ``not_found``."""
+    await permitted(session, video_id, "compressed", donor(who))
+    return await place(session, video_id)
+
+
+async def ask_back(
+    session: AsyncSession, video_id: UUID, who: Principal, now: datetime, new_id: NewId
+) -> schemas.Place:
+    """Have a video brought back from the archive. Raises ``not_found`` for whoever may not watch it."""
+    await permitted(session, video_id, "compressed", donor(who))
+    return await ask(session, video_id, who.id, now, new_id)
 
 
 async def opened(session: AsyncSession, video_id: UUID, donor_id: UUID, now: datetime) -> None:

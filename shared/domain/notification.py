@@ -13,6 +13,7 @@ NOTIFICATION = Machine("notification", {
 
 TRUE_WHEN = {
     "order_verified": ("verified", "out_for_delivery", "delivered"),
+    "video_restored": ("verified", "out_for_delivery", "delivered"),
     "order_overdue": ("cancelled",),
 }
 """The states of an order in which each template is true. Nothing is sent in any other."""
