@@ -161,15 +161,17 @@ class Tablet:
         self.ask("POST", "/api/v1/sacrifices", json={"id": str(id), "animal_id": str(animal)})
         return id
 
-    def upload(self, sacrifice: UUID, video: UUID, content: bytes, chunk: int = 1 << 20) -> None:
-        """By tus; may be called again after any failure and goes on where it stopped."""
+    def upload(
+        self, sacrifice: UUID, video: UUID, content: bytes, chunk: int = 1 << 20, stop: int | None = None
+    ) -> None:
+        """By tus, all of it or up to ``stop``; may be called again after any failure and goes on where it stopped."""
         metadata = {"id": str(video), "video_id": str(video), "sacrifice_id": str(sacrifice), "filetype": "video/mp4"}
         tus = {"Tus-Resumable": "1.0.0"}
         created = self.ask("POST", "/api/v1/uploads", headers={
             **tus, "Upload-Length": str(len(content)), "Upload-Metadata": write_metadata(metadata),
         })  # fmt: skip
         offset = int(created.headers["Upload-Offset"])
-        while offset < len(content):
+        while offset < (len(content) if stop is None else stop):
             headers = {**tus, "Upload-Offset": str(offset), "Content-Type": CHUNK_TYPE}
             piece = content[offset : offset + chunk]
             answer = self.ask("PATCH", created.headers["Location"], headers=headers, content=piece)
