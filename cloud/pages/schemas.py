@@ -24,7 +24,9 @@ class SignIn(msgspec.Struct, frozen=True):
 class Film(msgspec.Struct, frozen=True):
     """A video that may be shown, its size in pixels, and which of the order's names are heard in it.
 
-    ``place`` is where it lies; only what is ``hot`` can be played. ``seen`` is when the donor first opened it,
+    ``place`` is where it lies; only what is ``hot`` can be played. It opens at ``begin`` (seconds), which is where the
+    first of these names is said when there are others', too. ``to_send`` says whether there is a copy that fits into a
+    messenger. ``seen`` is when the donor first opened it,
     ``by_hand`` whether people found it good where no check could.
     """
 
@@ -35,6 +37,8 @@ class Film(msgspec.Struct, frozen=True):
     seen: datetime | None
     by_hand: bool = False
     place: str = "hot"
+    begin: float = 0.0
+    to_send: bool = False
 
 
 class Animal(msgspec.Struct, frozen=True):

@@ -19,6 +19,9 @@ from shared.domain.verdict import hint
 ROAD = ("placed", "paid", "allocated", "sacrificed", "verified", "out_for_delivery", "delivered")
 """The states of an order that goes well, in their order."""
 
+LEAD_S = 2.0
+"""So long before their name donors see a video in which there are others' names, too."""
+
 
 async def orders(session: AsyncSession, donor_id: UUID) -> list[Order]:
     """The newest orders of a donor."""
@@ -60,18 +63,21 @@ async def _animal(session: AsyncSession, found: donors.Order, animal: executors.
     names = [share.name for share in shares if share.order_id == found.id]
     sacrifices = [row.id for row in await executors.sacrifices_of(session, found.id) if row.animal_id == animal.id]
     video = await uploads.authentic_video(session, sacrifices)
-    film = await _film(session, video.id, found.donor_id, names) if video else None
+    shared = len(shares) > len(names)
+    film = await _film(session, video.id, found.donor_id, names, shared=shared) if video else None
     ahead = None if film else await uploads.ahead_of(session, sacrifices)
     return Animal(animal.species, animal.tag, site, names, film, ahead)
 
 
-async def _film(session: AsyncSession, video_id: UUID, donor_id: UUID, names: list[str]) -> Film:
+async def _film(session: AsyncSession, video_id: UUID, donor_id: UUID, names: list[str], *, shared: bool) -> Film:
     copy = await uploads.permitted(session, video_id, "compressed", donor_id)
     place = (await uploads.place(session, video_id)).place
     seen = await uploads.seen_by(session, video_id, donor_id)
     by_hand = await processing.was_approved(session, video_id)
     heard = await processing.heard(session, video_id, names)
-    return Film(video_id, copy.width, copy.height, heard, seen, by_hand, place)
+    begin = max(heard[0].seconds - LEAD_S, 0.0) if shared and heard else 0.0
+    to_send = await uploads.has(session, video_id, "messenger")
+    return Film(video_id, copy.width, copy.height, heard, seen, by_hand, place, begin, to_send)
 
 
 async def queue(session: AsyncSession, reader: UUID, now: datetime) -> list[Queued]:

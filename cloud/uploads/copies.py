@@ -14,7 +14,7 @@ from cloud.storage.service import Store
 from cloud.uploads.schemas import Copy, Variant, Video
 from shared.crypto import UnsealKey
 from shared.errors import QurbaniError
-from shared.renditions import Progress, sandbox
+from shared.renditions import MESSENGER_BYTES, Progress, messenger, sandbox
 from shared.scratch import Scratch
 from shared.sealed import SealedReader, Sealer
 
@@ -32,7 +32,7 @@ class Workshop(msgspec.Struct, frozen=True):
     attempt: int
 
     def make(self, video: Video, progress: Progress) -> list[Copy]:
-        """The original, a compressed copy and a poster, all of them sealed in the store.
+        """The original, a compressed copy, one for messengers and a poster, all of them sealed in the store.
 
         Nothing readable touches a disk. Raises ``wrong_key``, ``damaged``, ``not_found`` or one of the codes of a
         file that is no whole video; then the original is of no use. What ``progress`` raises ends the work.
@@ -41,17 +41,30 @@ class Workshop(msgspec.Struct, frozen=True):
         with self.store.open(video.blob_id) as sealed, SealedReader(sealed, self.key) as original:
             _prove(original, video.sha256)
             with Scratch() as compressed:
-                size, still = sandbox.copies(original, compressed, progress=progress)
+                made, still = sandbox.copies(original, compressed, progress=progress)
+                watchable = self._keep(video, "compressed", compressed, "video/mp4", made.width, made.height)
                 return [
                     Copy("original", video.blob_id, video.sha256, original.size, video.media_type),
-                    self._keep(video, "compressed", compressed, "video/mp4", size.width, size.height),
+                    watchable,
+                    self._messenger(video, watchable, compressed, made.seconds, progress),
                     self._keep(video, "poster", io.BytesIO(still), "image/jpeg"),
                 ]
+
+    def _messenger(
+        self, video: Video, watchable: Copy, compressed: BinaryIO, seconds: float, progress: Progress
+    ) -> Copy:
+        """What fits into a messenger: the copy to watch itself where that is small enough."""
+        if watchable.size <= MESSENGER_BYTES:
+            return msgspec.structs.replace(watchable, variant="messenger")
+        compressed.seek(0)
+        with Scratch() as small:
+            made, _ = sandbox.copies(compressed, small, messenger(seconds, MESSENGER_BYTES), progress)
+            return self._keep(video, "messenger", small, "video/mp4", made.width, made.height)
 
     def _clear_away(self, video: Video) -> None:
         """What workers left behind that were killed over this video."""
         for attempt in range(1, self.attempt):
-            for variant in ("compressed", "poster"):
+            for variant in ("compressed", "messenger", "poster"):
                 self._part(video, variant, attempt).unlink(missing_ok=True)
 
     def _part(self, video: Video, variant: Variant, attempt: int) -> Path:

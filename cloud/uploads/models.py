@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from cloud.platform import database
 from shared.domain.sacrifice import VIDEO
 
-VARIANTS = ("original", "compressed", "poster", "still", "preview")
+VARIANTS = ("original", "compressed", "messenger", "poster", "still", "preview")
 
 
 class Base(database.Base):

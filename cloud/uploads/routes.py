@@ -72,7 +72,7 @@ async def _watched(
     headers = {**answer.headers, "Cache-Control": caching}
     if request.method == "HEAD" or answer.status == 304:
         return Response(b"", status_code=answer.status, headers=headers, media_type=copy.media_type)
-    if who.role == "donor" and variant == "compressed":
+    if who.role == "donor" and variant in ("compressed", "messenger"):
         await service.opened(session, video_id, who.id, platform.clock.now())
     blob = await asyncio.to_thread(open_store(platform.settings).open, copy.blob_id)
     plain = await asyncio.to_thread(_pieces, platform, blob, answer.start, answer.stop)

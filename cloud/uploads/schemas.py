@@ -10,7 +10,7 @@ import msgspec
 
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
-Variant = Literal["original", "compressed", "poster", "still", "preview"]
+Variant = Literal["original", "compressed", "messenger", "poster", "still", "preview"]
 """The last two are the box's, and provisional: they went ahead of the original."""
 
 

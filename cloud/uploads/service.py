@@ -312,6 +312,11 @@ def donor(who: Principal) -> UUID | None:
     return who.id if who.role == "donor" else None
 
 
+async def has(session: AsyncSession, video_id: UUID, variant: str) -> bool:
+    """Whether a video has such a file, wherever it lies."""
+    return await session.get(models.Copy, (video_id, variant)) is not None
+
+
 async def link(
     session: AsyncSession, platform: Platform, video_id: UUID, variant: str, who: Principal, now: datetime
 ) -> schemas.Link:

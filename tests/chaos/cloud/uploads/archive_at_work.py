@@ -50,12 +50,12 @@ class Work:
         self.database = Database(settings.database_url)
         self.mover = Mover.open(settings)
 
-    async def prepare(self, size: int) -> None:
-        """One old video, whose check has ended, with two files; both in the hot store."""
+    async def prepare(self, size: int, *variants: str) -> None:
+        """One old video, whose check has ended, with these files; all in the hot store."""
         async with self.database.begin() as session:
             new = NewSite(SITE, "Africa/Algiers", ["ar"])
             site = await executors.add_site(session, new, now=NOW, new_id=new_id)
-            files = {variant: os.urandom(size) for variant in ("original", "compressed")}
+            files = {variant: os.urandom(size) for variant in variants}
             names = {variant: hashlib.sha256(content).hexdigest() for variant, content in files.items()}
             for variant, content in files.items():
                 part = self.mover.hot.part(variant)
@@ -192,7 +192,8 @@ async def look(work: Work, direction: str, do: Callable[[Work], Coroutine[Any, A
 def main(direction: str, runs: int) -> dict[str, Any]:
     settings = environment.load(Settings, os.environ)
     do = Work.go if direction == "go" else Work.come
-    run(settings, lambda work: work.prepare(300_000 if runs else 3_000))
+    files = (300_000, "original", "compressed") if runs else (3_000, "original")
+    run(settings, lambda work: work.prepare(*files))
     problems: list[str] = []
     killed = number = 0
     run(settings, lambda work: work.begin(direction))

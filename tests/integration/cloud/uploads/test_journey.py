@@ -62,6 +62,7 @@ def test_the_copies_are_what_they_should_be_and_sealed(busy_hub: CloudHub) -> No
     poster = film.donor.http.get(film.url("poster"))
     assert poster.headers["content-type"] == "image/jpeg"
     assert Image.open(io.BytesIO(poster.content)).size == (640, 360)
+    assert film.donor.http.get(film.url("messenger")).content == compressed, "small as it is, it is the same file"
     assert busy_hub.admin.http.get(film.url("original")).content == film.content
     for blob_id in busy_hub.sql("SELECT blob_id FROM uploads.copies WHERE video_id = :id", id=film.video):
         lying = (busy_hub.platform.settings.data_path / "blobs" / blob_id[:2] / blob_id).read_bytes()

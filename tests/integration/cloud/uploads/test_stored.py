@@ -55,7 +55,7 @@ def test_a_video_is_kept_processed_and_played_from_a_bucket(hub: CloudHub, film:
     assert film.donor.http.get(film.url(), headers={"range": "bytes=5000-5099"}).content == whole[5000:5100]
     store = open_store(hub.platform.settings)
     blobs = hub.sql("SELECT blob_id FROM uploads.copies WHERE video_id = :id", id=film.video)
-    assert len(blobs) == 3
+    assert len(blobs) == 4
     assert all(store.has(blob_id) for blob_id in blobs)
     data = hub.platform.settings.data_path
     assert not (data / "blobs").exists()
@@ -106,9 +106,10 @@ def whereabouts(hub: CloudHub, film: Filmed) -> dict[str, tuple[bool, bool]]:
     return found
 
 
-HOT = {"original": (True, False), "compressed": (True, False), "poster": (True, False)}
-GONE = {"original": (False, True), "compressed": (False, True), "poster": (True, False)}
-BACK = {"original": (True, True), "compressed": (True, True), "poster": (True, False)}
+FILMS = ("original", "compressed", "messenger")
+HOT = dict.fromkeys((*FILMS, "poster"), (True, False))
+GONE = dict.fromkeys(FILMS, (False, True)) | {"poster": (True, False)}
+BACK = dict.fromkeys(FILMS, (True, True)) | {"poster": (True, False)}
 
 
 def test_an_old_video_goes_to_the_archive_and_comes_back_when_it_is_asked_for(
