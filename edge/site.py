@@ -35,7 +35,7 @@ class AnimalView(msgspec.Struct, frozen=True):
     """An animal and its shares. ``state`` is that of its sacrifice, or ``waiting``.
 
     ``ineligible`` is why it does not count, ``arrived`` the clock reading at which it was taken in here, ``same_tag``
-    says that another animal has its tag. ``photo_id`` is its newest photo of this box.
+    says that another animal has its tag. ``photo_id`` is the newest photo of it that lies here.
     ``outcome`` is that of its best video: ``authentic`` if any is, else of the newest that was judged; ``place`` is how
     far that video has come. ``unsent`` is how many of its ``videos`` the hub has not got yet.
     """
@@ -178,8 +178,8 @@ class Site:
                     best.outcome, best.place,
                     lower(animal.tag) IN (SELECT lower(tag) FROM animal GROUP BY lower(tag) HAVING count(*) > 1)
                         AS same_tag,
-                    (SELECT photo.id FROM photo WHERE photo.of = animal.id ORDER BY photo.rowid DESC LIMIT 1)
-                        AS photo_id
+                    (SELECT photo.id FROM photo JOIN blob ON blob.id = photo.blob_id
+                     WHERE photo.of = animal.id AND NOT blob.pruned ORDER BY photo.rowid DESC LIMIT 1) AS photo_id
                 FROM animal LEFT JOIN sacrifice ON sacrifice.animal_id = animal.id
                 LEFT JOIN ({_BEST}) AS best ON best.sacrifice_id = sacrifice.id AND best.nth = 1
                 {where} ORDER BY animal.pen, animal.tag, animal.id""",  # noqa: S608 - constants

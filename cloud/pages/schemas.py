@@ -95,7 +95,10 @@ class Queued(msgspec.Struct, frozen=True):
 
 
 class Reviewed(msgspec.Struct, frozen=True):
-    """A video under review as its page shows it: ``votes`` of others, ``hints`` of what its check objected to."""
+    """A video under review as its page shows it: ``votes`` of others, ``hints`` of what its check objected to.
+
+    ``photos`` are those of the animal that are here, from when it came.
+    """
 
     case: Case
     site: str
@@ -103,5 +106,6 @@ class Reviewed(msgspec.Struct, frozen=True):
     tag: str
     species: str
     hints: list[str]
+    photos: list[UUID]
     votes: list[processing.Vote]
     mine: processing.Vote | None

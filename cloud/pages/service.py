@@ -93,9 +93,10 @@ async def reviewed(session: AsyncSession, video_id: UUID, reader: UUID, language
     site = await executors.site(session, case.site_id)
     sacrifice = await executors.sacrifice(session, case.sacrifice_id)
     animal = await executors.animal(session, sacrifice.animal_id)
+    photos = [photo.id for photo in await uploads.photos(session, animal.id) if photo.is_here]
     mine = next((vote for vote in case.votes if vote.user_id == reader), None)
     return Reviewed(
         case, site.name, ZoneInfo(site.timezone), animal.tag, animal.species,
-        [hint(reason, language) for reason in case.reasons],
+        [hint(reason, language) for reason in case.reasons], photos,
         [vote for vote in case.votes if vote.user_id != reader], mine,
     )  # fmt: skip

@@ -42,6 +42,8 @@ def test_an_animal_with_its_photo_is_written_down_and_listed(site: Site, page: T
     assert (animal["weight_g"], animal["photo_id"]) == (41_500, row["id"])
     page.open(f"{site.box.url}/animals")
     page.settle(lambda: page.run(f"Boolean(document.getElementById('a-{animal['id']}'))"))
+    page.open(f"{site.box.url}/animals/{animal['id']}")
+    page.settle(lambda: page.run("document.querySelector('.record-head img')?.naturalWidth"))
     until(lambda: row["blob_id"] in site.hub.arrived, what="the photo at the hub")
     assert page.complaints == []
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from urllib.parse import urlsplit
 
 import pytest
 
 from demo.answers import wait_for
+from shared.ids import new_id
 from tests.browser.chromium import PROGRAM, Tab
 from tests.cloud_hub import ADMIN, CloudHub
-from tests.filmed import Filmed, another, clip
+from tests.filmed import Filmed, another, clip, seal
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
 
 SECONDS = 4
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 
 
 def flagged(hub: CloudHub, *names: str) -> Filmed:
@@ -25,6 +30,17 @@ def flagged(hub: CloudHub, *names: str) -> Filmed:
     return film
 
 
+def photograph(film: Filmed) -> None:
+    """The animal as it came, at the hub."""
+    sealed = seal(PIXEL, film.hub.platform.keys.unseal.public)
+    film.box.write("photo", new_id(), {
+        "of": film.order["animals"][0]["id"], "media_type": "image/png", "sha256": hashlib.sha256(PIXEL).hexdigest(),
+        "size": len(PIXEL), "blob_id": hashlib.sha256(sealed).hexdigest(), "blob_size": len(sealed),
+    })  # fmt: skip
+    film.box.seal(sealed, kind="photo")
+    film.box.sync()
+
+
 def shown(page: Tab) -> str:
     """The video that the page is about, once the page is there."""
     return str(page.settle(lambda: page.run("document.readyState === 'complete' && location.pathname")).split("/")[-1])
@@ -32,6 +48,7 @@ def shown(page: Tab) -> str:
 
 def test_a_reviewer_needs_only_keys(hub: CloudHub, browser: Tab) -> None:
     first, second = flagged(hub, "Ahmed Benali"), flagged(hub, "خديجة المنصوري")
+    photograph(first)
     page = browser
     page.size(1280, 900)
     page.open(hub.url + "/sign-in")
@@ -43,6 +60,7 @@ def test_a_reviewer_needs_only_keys(hub: CloudHub, browser: Tab) -> None:
     assert "Ahmed Benali" in page.run("document.querySelector('h1').innerText")
     page.settle(lambda: page.run("document.querySelector('video').readyState") >= 2)
 
+    page.settle(lambda: page.run("document.querySelector('.card img')?.naturalWidth") == 1)
     assert page.run("document.querySelectorAll('[data-frame]:not([hidden])').length") == 0
     page.press("1")
     page.settle(lambda: page.run("document.querySelector('video').currentTime") == 1)
