@@ -27,10 +27,11 @@ from cloud.apply.cases import Quarantined
 from cloud.auth import service as auth
 from cloud.auth.gate import Gate
 from cloud.pages import reference
-from cloud.platform import audit, health, idempotency, outbox
+from cloud.platform import audit, health, idempotency, outbox, paging
 from cloud.platform import jobs as ledger
 from cloud.platform.access import Principal, permitted
 from cloud.platform.audit_chain import Chain
+from cloud.platform.conditional import Conditional
 from cloud.platform.consumer import Consumer, Handler, by_group
 from cloud.platform.core import Platform, opened
 from cloud.platform.forever import forever
@@ -93,11 +94,12 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
     app = Litestar(
         route_handlers=[health.live, health.ready, health.backlog, *chain(*offered(services, "routes", "ROUTES"))],
         dependencies={name: Provide(give, sync_to_thread=False) for name, give in given.items()}
-        | {"session": Provide(session)},
-        middleware=[Gate, idempotency.Once],
+        | {"session": Provide(session), "paging": Provide(paging.paging, sync_to_thread=False)},
+        middleware=[Conditional, Gate, idempotency.Once],
         guards=[limited, permitted],
         state=State({"platform": platform}),
         after_exception=[tell],
+        before_send=[paging.link],
         exception_handlers=PROBLEM_HANDLERS,
         openapi_config=reference.config(platform.settings),
         plugins=[plugin(platform) for plugin in chain(*offered(services, "plugins", "PLUGINS"))],
@@ -191,7 +193,7 @@ async def import_bundle(settings: Settings, stick: Path, moved: Callable[[int], 
 async def quarantine(settings: Settings, node: UUID | None) -> list[Quarantined]:
     """The ops of boxes that could not be applied, with their reasons."""
     async with opened(settings) as platform, platform.database.begin() as session:
-        return await cases.quarantine(session, node)
+        return await cases.quarantine(session, paging.Paging(paging.MOST), node)
 
 
 async def retry(settings: Settings, which: ops.Redrive) -> int:

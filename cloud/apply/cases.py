@@ -11,12 +11,11 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.apply.models import Conflict, HeldOp, Record
+from cloud.platform.paging import Paging, page
 from shared.clock import from_ms
 from shared.errors import QurbaniError
 from sync import hlc
 from sync.merge import Cell
-
-PAGE = 500
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -64,29 +63,26 @@ class Settle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decision: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 
 
-async def quarantine(session: AsyncSession, node: UUID | None = None) -> list[Quarantined]:
-    """The ops that could not be applied, of one box or of all; the oldest of each box first, at most :data:`PAGE`."""
-    query = select(HeldOp).where(HeldOp.parked_code.is_not(None)).order_by(HeldOp.node, HeldOp.seq).limit(PAGE)
-    rows = await session.scalars(query if node is None else query.where(HeldOp.node == node))
+async def quarantine(session: AsyncSession, asked: Paging, node: UUID | None = None) -> list[Quarantined]:
+    """A page of the ops that could not be applied, of one box or of all; the oldest of each box first."""
+    query = select(HeldOp).where(HeldOp.parked_code.is_not(None))
+    query = query if node is None else query.where(HeldOp.node == node)
     return [
         Quarantined(
             row.node, row.seq, row.entity, row.key, msgspec.msgpack.decode(row.patch), row.actor,
             row.parked_code or "", row.parked_detail or "", row.received,
         )
-        for row in rows
+        for row, in await page(session, query, [HeldOp.node, HeldOp.seq], asked)
     ]  # fmt: skip
 
 
-async def conflicts(session: AsyncSession) -> list[Case]:
-    """The fields with several versions: those that nobody has looked at first, at most :data:`PAGE`."""
-    query = (
-        select(Conflict, Record.cells)
-        .join(Record, (Record.entity == Conflict.entity) & (Record.key == Conflict.key))
-        .order_by(Conflict.settled.is_not(None), Conflict.noticed)
-        .limit(PAGE)
-    )
+async def conflicts(session: AsyncSession, asked: Paging) -> list[Case]:
+    """A page of the fields with several versions: those that nobody has looked at first."""
+    query = select(Conflict, Record.cells).join(
+        Record, (Record.entity == Conflict.entity) & (Record.key == Conflict.key))  # fmt: skip
+    order = [Conflict.settled.is_not(None), Conflict.noticed, Conflict.entity, Conflict.key, Conflict.field]
     found = []
-    for row, raw in (await session.execute(query)).all():
+    for row, raw in await page(session, query, order, asked):
         cell = msgspec.msgpack.decode(raw, type=dict[str, Cell])[row.field]
         versions = await _versions(session, cell)
         found.append(Case(row.entity, row.key, row.field, row.noticed, versions, row.settled, row.decision))

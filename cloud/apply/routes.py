@@ -91,9 +91,9 @@ async def renew(
 
 
 @get("/api/v1/quarantine", roles=LOOK)
-async def quarantine(session: given.Session, node: OfNode = None) -> list[Quarantined]:
+async def quarantine(session: given.Session, paging: given.Paging, node: OfNode = None) -> list[Quarantined]:
     """What boxes sent that could not be applied, and why. Nothing of it is lost, and it holds up nothing else."""
-    return await cases.quarantine(session, node)
+    return await cases.quarantine(session, paging, node)
 
 
 @post("/api/v1/quarantine/redrive", status_code=200, roles=("admin",))
@@ -103,9 +103,9 @@ async def redrive(data: JSONBody[service.Redrive], session: given.Session, now: 
 
 
 @get("/api/v1/conflicts", roles=LOOK)
-async def conflicts(session: given.Session) -> list[Case]:
+async def conflicts(session: given.Session, paging: given.Paging) -> list[Case]:
     """Fields of which there are two versions, with who wrote each."""
-    return await cases.conflicts(session)
+    return await cases.conflicts(session, paging)
 
 
 @post("/api/v1/conflicts/settle", status_code=204, roles=("admin",))

@@ -46,9 +46,11 @@ async def place(
 
 
 @get("/api/v1/orders", roles=("donor", "admin", "auditor"))
-async def orders(session: given.Session, who: given.Who, in_state: State = None) -> list[Order]:
+async def orders(
+    session: given.Session, who: given.Who, paging: given.Paging, in_state: State = None
+) -> list[Order]:
     """A donor's own orders, or everybody's, the newest first."""
-    return await service.orders(session, donor_id=_own(who), state=in_state)
+    return await service.orders(session, paging, donor_id=_own(who), state=in_state)
 
 
 @get("/api/v1/orders/{order_id:uuid}", roles=("donor", "admin", "auditor"))

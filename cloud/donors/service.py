@@ -29,11 +29,10 @@ from cloud.donors.schemas import (
 from cloud.donors.schemas import NewPrice as NewPrice
 from cloud.donors.schemas import Price as Price
 from cloud.platform import audit, personal
+from cloud.platform.paging import Paging, page
 from shared.domain.order import ORDER
 from shared.errors import QurbaniError
 from shared.ids import NewId
-
-PAGE = 50
 
 
 async def register(session: AsyncSession, new: NewDonor, *, now: datetime, new_id: NewId) -> Donor:
@@ -80,14 +79,16 @@ async def place(session: AsyncSession, donor_id: UUID, new: NewOrder, *, now: da
     return await get(session, order.id)
 
 
-async def orders(session: AsyncSession, *, donor_id: UUID | None = None, state: str | None = None) -> list[Order]:
-    """The newest orders, of one donor or of all, at most :data:`PAGE`."""
-    query = _orders().order_by(models.Order.number.desc()).limit(PAGE)
+async def orders(
+    session: AsyncSession, asked: Paging | None = None, *, donor_id: UUID | None = None, state: str | None = None
+) -> list[Order]:
+    """A page of the orders, of one donor or of all, the newest first."""
+    query = _orders()
     if donor_id is not None:
         query = query.where(models.Order.donor_id == donor_id)
     if state is not None:
         query = query.where(models.Order.state == state)
-    return [_order(row) for row in await session.scalars(query)]
+    return [_order(row) for row, in await page(session, query, [models.Order.number], asked, newest_first=True)]
 
 
 async def get(session: AsyncSession, order_id: UUID, *, donor_id: UUID | None = None) -> Order:

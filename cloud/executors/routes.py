@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, delete, get, post, put
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from cloud.donors.service import NewPrice, Order, Price
 from cloud.executors import service
@@ -28,6 +29,8 @@ from cloud.executors.schemas import (
 from cloud.platform import given
 from shared import codes
 
+IfMatch = Annotated[str, HeaderParameter(name="If-Match")]
+
 LOOK = ("admin", "auditor")
 CHANGE = ("admin",)
 
@@ -44,10 +47,21 @@ async def sites(session: given.Session) -> list[Site]:
     return await service.sites(session)
 
 
-@put("/api/v1/sites/{site_id:uuid}/eid", roles=CHANGE)
-async def set_eid(site_id: FromPath[UUID], data: JSONBody[SiteEid], session: given.Session) -> Site:
-    """Say when it is Eid at a site. Its boxes hear of it at their next sync, and warn outside of it."""
-    return await service.set_eid(session, site_id, data)
+@get("/api/v1/sites/{site_id:uuid}", roles=LOOK)
+async def site(site_id: FromPath[UUID], session: given.Session) -> Site:
+    """A site."""
+    return await service.site(session, site_id)
+
+
+@put("/api/v1/sites/{site_id:uuid}/eid", roles=CHANGE, problems=("stale",))
+async def set_eid(
+    site_id: FromPath[UUID], data: JSONBody[SiteEid], session: given.Session, if_match: IfMatch = ""
+) -> Site:
+    """Say when it is Eid at a site. Its boxes hear of it at their next sync, and warn outside of it.
+
+    With `If-Match`, the `ETag` under which the site was read, it changes nothing that somebody else has changed since.
+    """
+    return await service.set_eid(session, site_id, data, if_match)
 
 
 @post("/api/v1/sites/{site_id:uuid}/animals", roles=CHANGE)
@@ -173,7 +187,7 @@ async def set_price(
 
 
 ROUTES = [
-    add_site, sites, set_eid, add_animal, animals, hides, batches, balance, add_executor, executors, remove_executor,
-    new_code, nodes, revoke, reinstate, news, news_codes, allocate,
+    add_site, sites, site, set_eid, add_animal, animals, hides, batches, balance, add_executor, executors,
+    remove_executor, new_code, nodes, revoke, reinstate, news, news_codes, allocate,
     call_off, set_price,
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from cloud.donors import service as donors
 from cloud.donors.service import NewPrice, Price
 from cloud.executors import feed, intake, models, schemas
 from cloud.platform import audit, personal
+from cloud.platform.conditional import unchanged
 from shared.domain.animal import ineligible, tag_id, tidy_tag
 from shared.domain.eid import Eid, window
 from shared.domain.fields import FIELDS
@@ -42,12 +43,14 @@ async def add_site(session: AsyncSession, new: schemas.NewSite, *, now: datetime
     return _site(site)
 
 
-async def set_eid(session: AsyncSession, site_id: UUID, eid: schemas.SiteEid) -> schemas.Site:
+async def set_eid(session: AsyncSession, site_id: UUID, eid: schemas.SiteEid, if_match: str = "") -> schemas.Site:
     """Say when it is Eid at a site; its boxes hear of it at their next sync, and warn outside of it.
 
-    Raises ``not_found``, or ``bad_input`` where nobody has said where the site is.
+    Raises ``not_found``, ``bad_input`` where nobody has said where the site is, or ``stale`` where it is not what was
+    read under the tag ``if_match``.
     """
-    site = await _get(session, models.Site, site_id)
+    site = await session.get(models.Site, site_id, with_for_update=True) or await _get(session, models.Site, site_id)
+    unchanged(_site(site), if_match)
     if site.latitude is None or site.longitude is None:
         raise QurbaniError("bad_input", "say first where the site is: its sun decides", field="latitude")
     site.eid_day, site.eid_begins, site.eid_days = eid.day, eid.begins, eid.days

@@ -16,9 +16,11 @@ OfOrder = Annotated[UUID | None, QueryParameter(name="order_id")]
 
 
 @get("/api/v1/notifications", roles=("admin", "auditor"))
-async def notifications(session: given.Session, of_order: OfOrder = None) -> list[Notification]:
-    """The newest notifications, of one order or of all, and what became of each."""
-    return await service.notifications(session, of_order)
+async def notifications(
+    session: given.Session, paging: given.Paging, of_order: OfOrder = None
+) -> list[Notification]:
+    """The notifications of one order or of all, the newest first, and what became of each."""
+    return await service.notifications(session, paging, of_order)
 
 
 ROUTES = [notifications]

@@ -15,6 +15,7 @@ from cloud.notifications import schemas
 from cloud.notifications.mail import Letter
 from cloud.notifications.models import Attempt, Notification
 from cloud.platform import jobs
+from cloud.platform.paging import Paging, page
 from cloud.platform.settings import Settings
 from shared.domain.notification import NOTIFICATION, TRUE_WHEN
 from shared.errors import QurbaniError
@@ -27,7 +28,6 @@ QUEUE = "notification"
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 1_800, 7_200, 28_800, 86_400))
 """How long to wait after each attempt that was put off: a mail server that is down for a day loses nothing."""
 
-PAGE = 100
 
 _look = Look(Path(__file__).parent / "templates")
 
@@ -99,16 +99,18 @@ async def not_sent(
         await _end(session, notification_id, "failed", error.code, now)
 
 
-async def notifications(session: AsyncSession, order_id: UUID | None = None) -> list[schemas.Notification]:
-    """The newest notifications, of one order or of all, at most :data:`PAGE`."""
-    query = select(Notification).order_by(Notification.id.desc()).limit(PAGE)
+async def notifications(
+    session: AsyncSession, asked: Paging, order_id: UUID | None = None
+) -> list[schemas.Notification]:
+    """A page of the notifications, of one order or of all, the newest first."""
+    query = select(Notification)
     if order_id is not None:
         query = query.where(Notification.order_id == order_id)
     return [
         schemas.Notification(
             row.id, row.donor_id, row.order_id, row.template, row.state, row.reason, row.created, row.ended
         )
-        for row in await session.scalars(query)
+        for row, in await page(session, query, [Notification.id], asked, newest_first=True)
     ]
 
 

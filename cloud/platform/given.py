@@ -1,4 +1,4 @@
-"""What a route may ask for by name: ``platform``, ``session``, ``now`` and ``who``; main.py provides them."""
+"""What a route may ask for by name: ``platform``, ``session``, ``paging``, ``now``, ``who``; main.py provides them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from datetime import datetime
 from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cloud.platform import access, core
+from cloud.platform import access, core, paging
 
 Platform = NamedDependency[core.Platform]
 Session = NamedDependency[AsyncSession]
 """A transaction that is committed after the route has returned and before its answer is sent."""
+Paging = NamedDependency[paging.Paging]
+"""Which page of a list is asked for."""
 Now = NamedDependency[datetime]
 """The moment of the request, UTC."""
 Who = NamedDependency[access.Principal]

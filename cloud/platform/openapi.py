@@ -37,6 +37,8 @@ PROOFS: dict[str, Json] = {
     },
 }  # fmt: skip
 
+LINK: Json = {"Link": {"schema": {"type": "string"}, "description": "Where the list goes on: `rel=\"next\"`."}}
+
 PROBLEM: Json = {
     "type": "object",
     "description": "A problem (RFC 9457). Match on `code`, show `hint`, try again where `retry` says so.",
@@ -94,7 +96,7 @@ def service_of(handler: HTTPRouteHandler) -> str:
 
 
 def problems_of(method: str, handler: HTTPRouteHandler, operation: Json) -> list[str]:
-    """The codes that follow from what a route declares. What its service refuses besides, it says with ``raises=``."""
+    """The codes that follow from what a route declares. What its service refuses besides says ``problems=``."""
     roles, limit = handler.opt.get("roles", ()), limit_of(handler, method)
     places = {parameter["in"] for parameter in operation.get("parameters", [])}
     found = {
@@ -107,7 +109,7 @@ def problems_of(method: str, handler: HTTPRouteHandler, operation: Json) -> list
         "too_many_requests": limit != "none" and roles != (NODE,),
         "unavailable": LIMITS[limit].closed,
     }
-    return [*(code for code, applies in found.items() if applies), *handler.opt.get("raises", ())]
+    return [*(code for code, applies in found.items() if applies), *handler.opt.get("problems", ())]
 
 
 def _complete(operation: Json, method: str, handler: HTTPRouteHandler, samples: Samples) -> None:
@@ -124,6 +126,8 @@ def _complete(operation: Json, method: str, handler: HTTPRouteHandler, samples: 
         parameter["example"] = samples.of(parameter["schema"], parameter["name"])
     answers = operation["responses"]
     answers.pop("400", None)  # the framework's own, which ours stand in for
+    if any(parameter["name"] == "cursor" for parameter in operation.get("parameters", [])):
+        answers["200"]["headers"] = LINK
     for content in (operation.get("requestBody", {}), *answers.values()):
         for told in content.get("content", {}).values():
             told["example"] = samples.of(told["schema"])

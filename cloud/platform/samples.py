@@ -17,6 +17,7 @@ WORDS: dict[str, Any] = {
     "begins": "07:30:00",
     "code": "K7QM-2XWD-93HF",
     "currency": "EUR",
+    "cursor": "WzQyXQ",
     "decision": "The animal was seen on both films; the second one counts.",
     "email": "amina@example.org",
     "entity": "sacrifice",
@@ -48,8 +49,8 @@ WORDS: dict[str, Any] = {
 }
 """What a field says. Of a list, what is in it."""
 
-NUMBERS = {"age_months": 14, "capacity": 1, "expires_in": 600, "latitude": 36.75, "longitude": 3.06, "minor": 25_000,
-           "per_hour": 60, "weight_g": 42_000}  # fmt: skip
+NUMBERS = {"age_months": 14, "capacity": 1, "expires_in": 600, "latitude": 36.75, "limit": 100, "longitude": 3.06,
+           "minor": 25_000, "per_hour": 60, "weight_g": 42_000}  # fmt: skip
 
 FORMATS = {"date-time": "2026-05-27T07:30:00Z", "date": "2026-05-27", "binary": ""}
 

@@ -25,9 +25,9 @@ State = Annotated[str | None, QueryParameter(name="state")]
 
 
 @get("/api/v1/videos", roles=("admin", "auditor"))
-async def videos(session: given.Session, in_state: State = None) -> list[Video]:
-    """The newest videos, and how far each has come."""
-    return await service.videos(session, in_state)
+async def videos(session: given.Session, paging: given.Paging, in_state: State = None) -> list[Video]:
+    """The videos, the newest first, and how far each has come."""
+    return await service.videos(session, paging, in_state)
 
 
 @route("/api/v1/videos/{video_id:uuid}/{variant:str}", http_method=["GET", "HEAD"],

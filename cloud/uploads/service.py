@@ -17,6 +17,7 @@ from cloud.executors import service as executors
 from cloud.platform import audit, jobs, outbox
 from cloud.platform.access import Principal
 from cloud.platform.core import Platform
+from cloud.platform.paging import Paging, page
 from cloud.platform.settings import Settings
 from cloud.uploads import links, models, schemas
 from cloud.uploads.archive import ask
@@ -33,7 +34,6 @@ T = TypeVar("T", schemas.Told, schemas.ToldCopy, schemas.ToldPhoto)
 QUEUE = "videoUpload"
 LINKS = "video-links/1"
 """The purpose of the key that signs them."""
-PAGE = 100
 AHEAD = {"poster": ("still", "image/jpeg"), "preview": ("preview", "video/mp4")}
 """What a box makes of a video to go ahead of it, as the hub calls it, and what that is."""
 
@@ -206,12 +206,12 @@ async def known_videos(session: AsyncSession, video_ids: Collection[UUID]) -> di
     return {row.id: _video(row) for row in rows}
 
 
-async def videos(session: AsyncSession, state: str | None = None) -> list[schemas.Video]:
-    """The newest videos, in one state or in any, at most :data:`PAGE`."""
-    query = select(models.Video).order_by(models.Video.id.desc()).limit(PAGE)
+async def videos(session: AsyncSession, asked: Paging, state: str | None = None) -> list[schemas.Video]:
+    """A page of the videos, in one state or in any, the newest first."""
+    query = select(models.Video)
     if state is not None:
         query = query.where(models.Video.state == state)
-    return [_video(row) for row in await session.scalars(query)]
+    return [_video(row) for row, in await page(session, query, [models.Video.id], asked, newest_first=True)]
 
 
 async def videos_of(session: AsyncSession, ids: Iterable[UUID]) -> list[schemas.Video]:
