@@ -21,13 +21,14 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, Scope
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud import health
 from cloud.apply import cases, sticks
 from cloud.apply import service as ops
 from cloud.apply.cases import Quarantined
 from cloud.auth import service as auth
 from cloud.auth.gate import Gate
 from cloud.pages import reference
-from cloud.platform import audit, health, idempotency, outbox, paging
+from cloud.platform import audit, idempotency, outbox, paging
 from cloud.platform import jobs as ledger
 from cloud.platform.access import Principal, permitted
 from cloud.platform.audit_chain import Chain
@@ -90,9 +91,10 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
     def who(request: AnyRequest) -> Principal:
         return request.user
 
-    given = {"platform": lambda: platform, "now": platform.clock.now, "who": who}
+    pulse = health.Pulse(platform)
+    given = {"platform": lambda: platform, "pulse": lambda: pulse, "now": platform.clock.now, "who": who}
     app = Litestar(
-        route_handlers=[health.live, health.ready, health.backlog, *chain(*offered(services, "routes", "ROUTES"))],
+        route_handlers=[*health.ROUTES, *chain(*offered(services, "routes", "ROUTES"))],
         dependencies={name: Provide(give, sync_to_thread=False) for name, give in given.items()}
         | {"session": Provide(session), "paging": Provide(paging.paging, sync_to_thread=False)},
         middleware=[Conditional, Gate, idempotency.Once],

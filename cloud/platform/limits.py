@@ -9,6 +9,7 @@ Without Redis, nobody's password is checked and everything else goes on.
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_address, ip_network
 from typing import Any, cast
 
@@ -43,6 +44,8 @@ LIMITS = {
 """``sign-in`` counts by address, and covers whatever costs a slow hash; ``guess`` counts passwords by account."""
 
 RETRY_WITHOUT_REDIS_S = 5
+PATIENCE_S = 1.0
+"""One that hangs must not hold up every request."""
 
 # KEYS: the bucket. ARGV: milliseconds between two requests, and of a full bucket. Answers how long to wait, 0 to pass.
 # The key holds the moment at which the bucket will be empty, and is gone by then.
@@ -68,7 +71,8 @@ async def spend(platform: Platform, name: str, who: str) -> None:
     step = limit.period_s * 1000 / allowance
     try:
         asked = cast(Any, platform.redis.eval(_LEAK, 1, f"rate:{name}:{who}", str(step), str(limit.period_s * 1000)))
-        wait_ms = int(await asked)
+        async with asyncio.timeout(PATIENCE_S):
+            wait_ms = int(await asked)
     except (RedisError, OSError) as error:
         log.warning("limits.without_redis", limit=name, error=type(error).__name__)
         if limit.closed:

@@ -59,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How soon a dead consumer is noticed. A small broker for one machine may hold every join half as long."""
 
     mqtt_url: str = ""
+    elasticsearch_url: str = ""
+    """The cluster that the log is shipped to; only ``/health`` asks for it."""
     smtp_url: str = ""
     mail_from: str = "Qurbani <no-reply@localhost>"
 

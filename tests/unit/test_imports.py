@@ -25,7 +25,7 @@ ALLOWED = {
 # Inside the cloud a service asks only downward, and only through another's service.py.
 # Who wires everything (main), applies ops (apply) or migrates stands above the services.
 STOREYS = [
-    {"main", "alembic", "apply", "pages"},
+    {"main", "health", "alembic", "apply", "pages"},
     {"admin"},
     {"notifications"},
     {"delivery", "skins"},

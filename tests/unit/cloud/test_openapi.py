@@ -30,7 +30,7 @@ def test_every_operation_has_words_a_tag_a_name_of_its_own_and_its_proof(applica
         assert bool(operation["security"]) == (ANYONE not in handler.opt["roles"])
         assert {proof for one in operation["security"] for proof in one} <= PROOFS.keys()
     assert len(names) == len(list(operations(application)))
-    assert {tag["name"] for tag in told["tags"]} >= {"donors", "executors", "platform"}
+    assert {tag["name"] for tag in told["tags"]} >= {"donors", "executors", "health"}
 
 
 def test_every_example_is_valid(told: Json) -> None:
