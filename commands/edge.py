@@ -101,19 +101,18 @@ def lock(
     """
     found = load()
     found.make_folders()
-    held = supervisor.lock(found.run / "lock")
-    keys = opened_keys(found)
-    if how is LockedBy.none:
-        vault.lay_open(keys)
-    elif how is LockedBy.passphrase:
-        vault.lock(keys, "passphrase", _new_passphrase())
-    elif key_file is None:
-        raise QurbaniError("bad_input", "--key-file: which file shall open them?")
-    else:
-        if not key_file.exists():
-            vault.make_key_file(key_file)
-        vault.lock(keys, "key file", vault.key_file_secret(key_file))
-    os.close(held)
+    with open(supervisor.lock(found.run / "lock"), "rb"):
+        keys = opened_keys(found)
+        if how is LockedBy.none:
+            vault.lay_open(keys)
+        elif how is LockedBy.passphrase:
+            vault.lock(keys, "passphrase", _new_passphrase())
+        elif key_file is None:
+            raise QurbaniError("bad_input", "--key-file: which file shall open them?")
+        else:
+            if not key_file.exists():
+                vault.make_key_file(key_file)
+            vault.lock(keys, "key file", vault.key_file_secret(key_file))
     typer.echo(f"the keys of this box: {unlocking.told(found)}")
 
 

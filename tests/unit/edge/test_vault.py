@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from typer.testing import CliRunner
 
-from edge import disk, doctor, unlock, vault
+import commands.edge
+from edge import disk, doctor, supervisor, unlock, vault
 from edge.db import Database
 from edge.node import KEY_FILES, Keys, Node
 from edge.settings import Settings
@@ -179,6 +181,29 @@ def test_a_key_file(keys: Vault, tmp_path: Path) -> None:
 
 def keys_of(settings: Settings, path: Path) -> Vault:
     return opened(settings.keys, vault.key_file_secret(path))
+
+
+def test_the_lock_is_changed_by_hand(keys: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From nothing to a passphrase, to a key file, and back; whoever does not know it changes nothing."""
+    sign, path = keys.read("sign.pem"), tmp_path / "stick.key"
+
+    def said(*arguments: str, line: str = "", **environ: str) -> str:
+        known = {"QURBANI_DATA": str(tmp_path)} | {f"QURBANI_EDGE_KEY_{name}": value for name, value in environ.items()}
+        done = CliRunner().invoke(commands.edge.app, ["lock", *arguments], input=line, env=known)
+        return done.output if done.exit_code == 0 else str(getattr(done.exception, "code", done.exception))
+
+    assert said("key-file") == said("passphrase", line="\n") == "bad_input"
+    assert said("passphrase", line="words\n") == "the keys of this box: passphrase\n"
+    assert said("none") == said("none", PASSPHRASE="wrong") == "key_locked"
+    assert said("key-file", "--key-file", str(path), PASSPHRASE="words") == "the keys of this box: key file\n"
+    assert (path.stat().st_mode & 0o777, path.stat().st_size) == (0o400, vault.KEY_FILE_BYTES)
+    assert said("passphrase", NEW_PASSPHRASE="other", PASSPHRASE="words") == "key_locked"
+    assert said("passphrase", NEW_PASSPHRASE="other", FILE=str(path)) == "the keys of this box: passphrase\n"
+    assert said("none", PASSPHRASE="other") == "the keys of this box: open files\n"
+    assert keys.read("sign.pem") == sign
+    monkeypatch.setattr(supervisor, "LOCK_S", 0)
+    with open(supervisor.lock(tmp_path / "run" / "lock"), "rb"):
+        assert said("passphrase", line="words\n") == "already_running"
 
 
 def test_whose_seal_a_key_file_has(tmp_path: Path) -> None:
