@@ -100,7 +100,9 @@ class Filmed:
             outcome=outcome,
             code="1",
             reasons=() if outcome == "authentic" else (Reason("no_knife"),),
-            shares=tuple(ShareMatch(name, "heard", 0.95, start=1.5 + 3 * at) for at, name in enumerate(names)),
+            shares=tuple(
+                ShareMatch(name, "heard", 0.95, start=1.5 + 3 * at, end=2.5 + 3 * at) for at, name in enumerate(names)
+            ),
             frames=(Frame(1.0, 0.9, 0.8, 0.7),),
             sampled=2,
             together=2,

@@ -107,6 +107,15 @@ async def restore(
     return Redirect(f"/orders/{order_id}", status_code=303)
 
 
+@post("/orders/{order_id:uuid}/videos/{video_id:uuid}/own", roles=("donor",))
+async def own(
+    order_id: FromPath[UUID], video_id: FromPath[UUID], session: given.Session, who: given.Who, now: given.Now
+) -> Redirect:
+    """Ask for a copy in which no names but one's own are heard."""
+    await processing.ask_own(session, video_id, who.id, now)
+    return Redirect(f"/orders/{order_id}", status_code=303)
+
+
 @get("/review", roles=("admin", "auditor"))
 async def review_queue(request: AnyRequest, session: given.Session, who: given.Who, now: given.Now) -> Page:
     """The videos that wait for a person."""
@@ -179,7 +188,7 @@ ROUTES = [
     Router(
         "/",
         route_handlers=[
-            front, home, sign_in_form, sign_in, sign_out, speak, orders, order, restore,
+            front, home, sign_in_form, sign_in, sign_out, speak, orders, order, restore, own,
             review_queue, review_next, review, decide,
         ],
         exception_handlers={Exception: problem},

@@ -26,8 +26,8 @@ class Film(msgspec.Struct, frozen=True):
 
     ``place`` is where it lies; only what is ``hot`` can be played. It opens at ``begin`` (seconds), which is where the
     first of these names is said when there are others', too. ``to_send`` says whether there is a copy that fits into a
-    messenger. ``seen`` is when the donor first opened it,
-    ``by_hand`` whether people found it good where no check could.
+    messenger, ``own`` how far the copy is in which no names but theirs are heard (nothing where there are no others).
+    ``seen`` is when the donor first opened it, ``by_hand`` whether people found it good where no check could.
     """
 
     id: UUID
@@ -39,6 +39,7 @@ class Film(msgspec.Struct, frozen=True):
     place: str = "hot"
     begin: float = 0.0
     to_send: bool = False
+    own: Literal["", "none", "asked", "made"] = ""
 
 
 class Animal(msgspec.Struct, frozen=True):

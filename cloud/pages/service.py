@@ -77,7 +77,8 @@ async def _film(session: AsyncSession, video_id: UUID, donor_id: UUID, names: li
     heard = await processing.heard(session, video_id, names)
     begin = max(heard[0].seconds - LEAD_S, 0.0) if shared and heard else 0.0
     to_send = await uploads.has(session, video_id, "messenger")
-    return Film(video_id, copy.width, copy.height, heard, seen, by_hand, place, begin, to_send)
+    own = await uploads.own_copy(session, video_id, donor_id) if shared else ""
+    return Film(video_id, copy.width, copy.height, heard, seen, by_hand, place, begin, to_send, own)
 
 
 async def queue(session: AsyncSession, reader: UUID, now: datetime) -> list[Queued]:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from cloud.platform.jobs import Context, Job
-from cloud.processing import checks, repeats
+from cloud.processing import checks, own, repeats
 from cloud.storage.service import Store, open_store
 from cloud.uploads import service as uploads
 from shared.crypto import UnsealKey
@@ -51,4 +51,17 @@ def _printed(store: Store, key: UnsealKey, blob_id: str) -> Fingerprint:
     return fingerprint(events)
 
 
-JOBS = [Job(checks.QUEUE, look_back)]
+async def make_own(context: Context, payload: dict[str, Any]) -> None:
+    """Make the copy of one donor."""
+    platform, video_id, donor_id = context.platform, UUID(payload["video_id"]), UUID(payload["donor_id"])
+    async with platform.database.begin() as session:
+        video = await uploads.video(session, video_id)
+        watchable = await uploads.watchable(session, video_id, "compressed", donor_id)
+        mutes = await own.mutes(session, video_id, donor_id)
+    workshop = uploads.Workshop(open_store(platform.settings), platform.keys.unseal, context.claim.attempt)
+    copy = await asyncio.to_thread(workshop.own, video, watchable, donor_id, mutes)
+    async with context.finish() as session:
+        await uploads.own_made(session, video_id, donor_id, copy, platform.clock.now())
+
+
+JOBS = [Job(checks.QUEUE, look_back), Job(own.QUEUE, make_own)]

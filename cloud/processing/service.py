@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloud.processing.checks import apply_verdicts, heard
 from cloud.processing.manifests import apply_manifests
+from cloud.processing.own import ask as ask_own
 from cloud.processing.reviews import of as case
 from cloud.processing.reviews import take, take_next, vote, waiting, was_approved
 from cloud.processing.schemas import Case, HeardName, NewVote, Vote, Waiting
@@ -16,6 +17,7 @@ __all__ = [
     "Waiting",
     "apply_manifests",
     "apply_verdicts",
+    "ask_own",
     "case",
     "heard",
     "take",

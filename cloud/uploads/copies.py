@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
+from uuid import UUID
 
 import msgspec
 
@@ -14,7 +15,7 @@ from cloud.storage.service import Store
 from cloud.uploads.schemas import Copy, Variant, Video
 from shared.crypto import UnsealKey
 from shared.errors import QurbaniError
-from shared.renditions import MESSENGER_BYTES, Progress, messenger, sandbox
+from shared.renditions import MESSENGER_BYTES, WATCHABLE, Progress, messenger, sandbox
 from shared.scratch import Scratch
 from shared.sealed import SealedReader, Sealer
 
@@ -61,18 +62,25 @@ class Workshop(msgspec.Struct, frozen=True):
             made, _ = sandbox.copies(compressed, small, messenger(seconds, MESSENGER_BYTES), progress)
             return self._keep(video, "messenger", small, "video/mp4", made.width, made.height)
 
+    def own(self, video: Video, watchable: Copy, donor_id: UUID, mutes: Sequence[tuple[float, float]]) -> Copy:
+        """The copy to watch without the sound of some stretches. Raises as :meth:`make` does."""
+        quality = msgspec.structs.replace(WATCHABLE, crf=23, mutes=tuple(mutes))
+        with self.store.open(watchable.blob_id) as sealed, SealedReader(sealed, self.key) as film, Scratch() as muted:
+            made, _ = sandbox.copies(film, muted, quality)
+            return self._keep(video, "own", muted, "video/mp4", made.width, made.height, name=f"own-{donor_id}")
+
     def _clear_away(self, video: Video) -> None:
         """What workers left behind that were killed over this video."""
         for attempt in range(1, self.attempt):
             for variant in ("compressed", "messenger", "poster"):
                 self._part(video, variant, attempt).unlink(missing_ok=True)
 
-    def _part(self, video: Video, variant: Variant, attempt: int) -> Path:
-        return self.store.part(f"{video.id}.{variant}.{attempt}")
+    def _part(self, video: Video, name: str, attempt: int) -> Path:
+        return self.store.part(f"{video.id}.{name}.{attempt}")
 
     def _keep(self, video: Video, variant: Variant, file: BinaryIO, media_type: str, width: int | None = None,
-              height: int | None = None) -> Copy:
-        part = self._part(video, variant, self.attempt)
+              height: int | None = None, name: str = "") -> Copy:
+        part = self._part(video, name or variant, self.attempt)
         try:
             with part.open("wb") as out:
                 sealer = Sealer.begin(out.write, [self.key.public])

@@ -89,6 +89,27 @@ class Copy(Base):
     created: Mapped[datetime]
 
 
+class OwnCopy(Base):
+    """The copy of a video that one donor has asked for, in which no names are heard but theirs.
+
+    The fields are those of :class:`Copy`; they are empty until it is made.
+    """
+
+    __tablename__ = "own_copies"
+
+    variant = "own"
+    media_type = "video/mp4"
+
+    video_id: Mapped[UUID] = mapped_column(ForeignKey(Video.id), primary_key=True)
+    donor_id: Mapped[UUID] = mapped_column(primary_key=True)
+    blob_id: Mapped[str | None] = mapped_column(Text)
+    sha256: Mapped[str | None] = mapped_column(Text)
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    created: Mapped[datetime]
+
+
 class Photo(Base):
     """A picture of an animal or a hide, taken at a site. Its bytes may not be here yet."""
 

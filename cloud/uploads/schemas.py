@@ -10,8 +10,8 @@ import msgspec
 
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
-Variant = Literal["original", "compressed", "messenger", "poster", "still", "preview"]
-"""The last two are the box's, and provisional: they went ahead of the original."""
+Variant = Literal["original", "compressed", "messenger", "own", "poster", "still", "preview"]
+"""``own`` is made for one donor. The last two are the box's, and provisional: they went ahead of the original."""
 
 
 class Told(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from cloud.platform.settings import Settings
 from cloud.uploads import links, models, schemas
 from cloud.uploads.archive import ask
 from cloud.uploads.archive import place as place  # for other services
+from cloud.uploads.copies import Workshop as Workshop
 from shared.clock import to_ms
 from shared.domain.sacrifice import VIDEO
 from shared.errors import QurbaniError
@@ -300,7 +301,7 @@ async def permitted(session: AsyncSession, video_id: UUID, variant: str, donor_i
     or it is not for this donor.
     """
     row = await _get(session, video_id)
-    copy = await session.get(models.Copy, (video_id, variant))
+    copy = await _file(session, video_id, variant, donor_id)
     may_see = donor_id is None or await _is_for_donor(session, row, variant, donor_id)
     if copy is None or not may_see or not await _is_here(session, copy):
         raise QurbaniError("not_found", "there is no such video")
@@ -310,6 +311,37 @@ async def permitted(session: AsyncSession, video_id: UUID, variant: str, donor_i
 def donor(who: Principal) -> UUID | None:
     """For whom a file has to be; None for the staff."""
     return who.id if who.role == "donor" else None
+
+
+async def _file(
+    session: AsyncSession, video_id: UUID, variant: str, donor_id: UUID | None
+) -> models.Copy | models.OwnCopy | None:
+    if variant != "own":
+        return await session.get(models.Copy, (video_id, variant))
+    own = await session.get(models.OwnCopy, (video_id, donor_id)) if donor_id else None
+    return own if own and own.blob_id else None
+
+
+async def want_own(session: AsyncSession, video_id: UUID, donor_id: UUID, now: datetime) -> None:
+    """A donor wants a copy in which no names are heard but theirs."""
+    own = insert(models.OwnCopy).values(video_id=video_id, donor_id=donor_id, created=now)
+    await session.execute(own.on_conflict_do_nothing())
+
+
+async def own_made(session: AsyncSession, video_id: UUID, donor_id: UUID, copy: schemas.Copy, now: datetime) -> None:
+    """That copy is in the store."""
+    row = await session.get_one(models.OwnCopy, (video_id, donor_id))
+    row.blob_id, row.sha256, row.size = copy.blob_id, copy.sha256, copy.size
+    row.width, row.height = copy.width, copy.height
+    site = (await _get(session, video_id)).site_id
+    made = insert(models.Blob).values(id=copy.blob_id, arrived=now, site_id=site, size=copy.size)
+    await session.execute(made.on_conflict_do_nothing())
+
+
+async def own_copy(session: AsyncSession, video_id: UUID, donor_id: UUID) -> str:
+    """How far a donor's own copy is: ``none``, ``asked`` or ``made``."""
+    row = await session.get(models.OwnCopy, (video_id, donor_id))
+    return "none" if row is None else "made" if row.blob_id else "asked"
 
 
 async def has(session: AsyncSession, video_id: UUID, variant: str) -> bool:
@@ -429,7 +461,7 @@ async def _is_for_donor(session: AsyncSession, row: models.Video, variant: str, 
     return shown and row.state != "failed" and donor_id in await donors_in(session, row.sacrifice_id)
 
 
-async def _is_here(session: AsyncSession, copy: models.Copy) -> bool:
+async def _is_here(session: AsyncSession, copy: models.Copy | models.OwnCopy) -> bool:
     """What the hub made, it has; what a box announced may still be on its way."""
     return copy.variant not in ("still", "preview") or await has_arrived(session, copy.blob_id)
 
@@ -457,7 +489,7 @@ def _video(row: models.Video) -> schemas.Video:
     )  # fmt: skip
 
 
-def _copy(row: models.Copy) -> schemas.Copy:
+def _copy(row: models.Copy | models.OwnCopy) -> schemas.Copy:
     return schemas.Copy(
         row.variant, row.blob_id, row.sha256, row.size, row.media_type, row.width, row.height
     )

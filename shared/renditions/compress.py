@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -26,7 +26,8 @@ class Quality(msgspec.Struct, frozen=True):
     ``long_side`` is the most pixels along the longer side, ``fps`` the most frames a second, ``crf`` the
     constant rate factor of H.264 (0 to 51, lower is better), ``video_rate`` the cap in bits a second over
     two seconds, ``audio_rate`` the AAC rate in bits a second for each channel. ``begin`` and ``seconds`` say which part
-    of the video: where it is too short for that, what there is.
+    of the video: where it is too short for that, what there is. In each of ``mutes``, (from, to) in seconds of the
+    video, there is no sound.
     """
 
     long_side: int = 1280
@@ -37,6 +38,7 @@ class Quality(msgspec.Struct, frozen=True):
     audio_rate: int = 64_000
     begin: float = 0.0
     seconds: float = math.inf
+    mutes: tuple[tuple[float, float], ...] = ()
 
 
 WATCHABLE = Quality()
@@ -87,6 +89,8 @@ def _part(original: Source, quality: Quality) -> Iterator[tuple[Any, Any]]:
     if begin:
         original.seek(begin)
     for stream, frame in original.frames(*streams):
+        if stream is original.audio:
+            _mute(frame, quality.mutes)
         if stream is original.video and (frame.time or 0.0) >= begin + quality.seconds:
             return
         if begin:
@@ -94,6 +98,16 @@ def _part(original: Source, quality: Quality) -> Iterator[tuple[Any, Any]]:
                 continue
             frame.pts -= round(begin / frame.time_base)
         yield stream, frame
+
+
+def _mute(frame: Any, mutes: Sequence[tuple[float, float]]) -> None:
+    """Silence a frame of sound, some hundredths of a second, that lies in one of the stretches or at its border."""
+    begin = frame.time or 0.0
+    end = begin + frame.samples / frame.sample_rate
+    if any(begin < stop and start < end for start, stop in mutes):
+        silence = b"\x80" if frame.format.name.startswith("u8") else b"\0"
+        for plane in frame.planes:
+            plane.update(silence * plane.buffer_size)
 
 
 class _Picture:
