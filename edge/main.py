@@ -108,7 +108,8 @@ def serve(settings: Settings, ask: unlock.Ask = unlock.nobody) -> None:
     """
     settings.make_folders()
     lock = supervisor.lock(settings.run / "lock")
-    settings.address.unlink(missing_ok=True)
+    for left in (settings.address, settings.unlock):  # by one that was killed
+        left.unlink(missing_ok=True)
     vault = unlock.wait(settings, os.environ, ask)
     vault.settle()
     unlock.tell(settings)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from edge import unlock
+from edge import supervisor, unlock
 from edge.capture import VALIDATE
 from edge.db import Database, Tx, one
 from edge.disk import Disk, is_encrypted
@@ -171,7 +171,8 @@ def read(db: Database, settings: Settings, disk: Disk, models: Store, clock: Clo
 def keys_status(settings: Settings) -> KeysStatus:
     is_locked = read_lock(settings.keys) is not None
     lying_open = Vault(settings.keys).lying_open() if is_locked else []
-    return KeysStatus(unlock.told(settings), lying_open, settings.unlock.exists(), is_encrypted(settings.folder))
+    is_waiting = settings.unlock.exists() and supervisor.is_locked(settings.run / "lock")
+    return KeysStatus(unlock.told(settings), lying_open, is_waiting, is_encrypted(settings.folder))
 
 
 def installed(models: Store) -> list[str]:

@@ -77,7 +77,6 @@ def wait(settings: Settings, environ: MutableMapping[str, str], ask: Ask = nobod
         _log.warning("waits_for_its_keys", why=error.detail, do="qurbani edge unlock")
     lock = read_lock(settings.keys)
     assert lock is not None, "only locked keys are waited for"
-    settings.unlock.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
         door.bind(str(settings.unlock))
         door.listen()

@@ -13,6 +13,7 @@ import pytest
 from edge import unlock, vault
 from edge.node import Keys
 from edge.settings import Settings
+from edge.status import keys_status
 from edge.vault import Vault, read_lock
 from shared.errors import QurbaniError
 from shared.ids import new_id
@@ -21,6 +22,10 @@ from tests.hub import Hub, serving
 
 WORDS = "correct horse battery"
 FILM = b"the only film of it" * 5000
+
+
+def waits(settings: Settings) -> bool:
+    return keys_status(settings).is_waiting
 
 
 def test_a_locked_box(tmp_path: Path) -> None:
@@ -51,11 +56,16 @@ def test_a_locked_box(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "qurbani", "edge", "serve"]
         box.process = subprocess.Popen(command, cwd=ROOT, env=box.environ, stdout=log, stderr=log)
         log.close()
-        until(settings.unlock.exists, what="a box that waits")
+        until(lambda: waits(settings), what="a box that waits")
         said = box.command("status").stdout
         assert "WAITING for `qurbani edge unlock`, passphrase" in said.replace("\n", " ").replace("  ", "")
         with pytest.raises(QurbaniError, match="key_locked"):
             unlock.hand_over(settings, "wrong")
+        box.kill()  # and what it leaves behind is no box that waits
+        assert settings.unlock.exists()
+        assert "WAITING" not in box.command("status").stdout
+        box.process = subprocess.Popen(command, cwd=ROOT, env=box.environ, stdout=subprocess.DEVNULL)
+        until(lambda: waits(settings), what="a box that waits")
         subprocess.run([*command[:-1], "unlock"], cwd=ROOT, env=box.environ, input=f"{WORDS}\n", text=True, check=True)
         until(settings.address.exists, what="the start")
         tablet.sign_in()
