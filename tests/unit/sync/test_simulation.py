@@ -18,7 +18,7 @@ from commands.simulated.maker import Maker, Makers
 from commands.simulated.mutants import MUTANTS, planted, share_of
 from sync.simulation import tape as tapes
 from sync.simulation.run import play, shortest
-from sync.simulation.tape import Tape, draw
+from sync.simulation.tape import Event, Tape, draw
 
 TAPES = Path(__file__).with_name("tapes")
 """Failures as they were cut down. Their seeds play something else as soon as worlds are drawn differently."""
@@ -93,6 +93,17 @@ def test_a_failing_seed_is_cut_down_to_a_tape_that_fails_alike(mutant: str) -> N
 @pytest.mark.parametrize("path", sorted(TAPES.glob("*.json")), ids=lambda path: path.stem)
 def test_what_once_broke_a_promise_breaks_none(path: Path) -> None:
     assert play(msgspec.json.decode(path.read_bytes(), type=Tape), Maker()).failure is None
+
+
+def test_a_box_that_was_put_back_leaves_the_stick_alone_and_its_later_op_arrives() -> None:
+    """Rare among seeds: the disk goes back between two visits of one stick that nobody has read."""
+    doings = ("spoil", "save", "spoil", "export", "back", "export", "import", "home")
+    at_one_box = Tape((0,), tuple(Event(1000 * at, do, n=at) for at, do in enumerate(doings, 1)))
+    trace: list[str] = []
+    played = play(at_one_box, Maker(), trace)
+    assert played.failure is None
+    assert {"a box left a later bundle alone", "a box took another name"} <= set(played.seen)
+    assert "7000 hub imports 2 0" in trace
 
 
 def test_turning_a_fault_off_moves_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
