@@ -32,12 +32,14 @@ from cloud.platform import audit, idempotency, outbox, paging
 from cloud.platform import jobs as ledger
 from cloud.platform.access import Principal, permitted
 from cloud.platform.audit_chain import Chain
+from cloud.platform.cache import Cache
 from cloud.platform.conditional import Conditional
 from cloud.platform.consumer import Consumer, Handler, by_group
 from cloud.platform.core import Platform, opened
 from cloud.platform.forever import forever
 from cloud.platform.jobs import Job
 from cloud.platform.limits import limited
+from cloud.platform.metrics import Measured
 from cloud.platform.outbox import Relay
 from cloud.platform.settings import Settings
 from cloud.platform.worker import Worker
@@ -97,7 +99,7 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
         route_handlers=[*health.ROUTES, *chain(*offered(services, "routes", "ROUTES"))],
         dependencies={name: Provide(give, sync_to_thread=False) for name, give in given.items()}
         | {"session": Provide(session), "paging": Provide(paging.paging, sync_to_thread=False)},
-        middleware=[Conditional, Gate, idempotency.Once],
+        middleware=[Measured, Conditional, Gate, Cache, idempotency.Once],
         guards=[limited, permitted],
         state=State({"platform": platform}),
         after_exception=[tell],

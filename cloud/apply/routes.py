@@ -15,6 +15,8 @@ from cloud.apply.cases import Case, Quarantined, Settle
 from cloud.executors import service as executors
 from cloud.platform import given
 from cloud.platform.access import ANYONE, NODE, Principal
+from cloud.platform.metrics import MEDIA_TYPE as MEASURES
+from cloud.platform.metrics import exposition, watching
 from shared.errors import QurbaniError
 from sync.hub import read_exchange
 from sync.messages import (
@@ -114,14 +116,14 @@ async def settle(data: JSONBody[Settle], session: given.Session, now: given.Now,
     await cases.settle(session, data, who.id, now)
 
 
-@get("/metrics", roles=(ANYONE,), media_type="text/plain; version=0.0.4")
+@get("/metrics", roles=(ANYONE,), guards=[watching], limit="none", media_type=MEASURES)
 async def metrics(session: given.Session) -> str:
-    """What Prometheus reads of the sync. In health, there are no divergences."""
+    """What Prometheus reads of this process, and of the sync: in health, there are no divergences."""
     name = "qurbani_sync_divergence_total"
     return (
         f"# HELP {name} Parts of a site feed that a box held otherwise than it had been told.\n"
         f"# TYPE {name} counter\n{name} {await service.divergences(session)}\n"
-    )
+    ) + exposition()
 
 
 def own(message: Own, who: Principal) -> Own:

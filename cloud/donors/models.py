@@ -42,6 +42,10 @@ class Donor(Personal, Base):
     language: Mapped[str] = mapped_column(Text)
     created: Mapped[datetime]
 
+    @property
+    def donor_id(self) -> UUID:
+        return self.id
+
 
 class Named(msgspec.Struct, frozen=True):
     """On whose behalf a share is, and other ways to write that name."""

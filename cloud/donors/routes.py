@@ -53,7 +53,7 @@ async def orders(
     return await service.orders(session, paging, donor_id=_own(who), state=in_state)
 
 
-@get("/api/v1/orders/{order_id:uuid}", roles=("donor", "admin", "auditor"))
+@get("/api/v1/orders/{order_id:uuid}", roles=("donor", "admin", "auditor"), cached="donors")
 async def order(order_id: FromPath[UUID], session: given.Session, who: given.Who) -> Order:
     """One order with its timeline."""
     return await service.get(session, order_id, donor_id=_own(who))
@@ -101,7 +101,7 @@ async def approve_refund(
     return await payments.approve_refund(session, data.key, who.id, now)
 
 
-@get("/api/v1/prices", roles=(ANYONE,))
+@get("/api/v1/prices", roles=(ANYONE,), cached="donors")
 async def prices(session: given.Session) -> list[Price]:
     """What a share costs, by species, currency and site."""
     return await price_list.prices(session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import msgspec
 from redis.asyncio import Redis
@@ -12,6 +13,7 @@ from redis.asyncio import Redis
 from cloud.platform import redis
 from cloud.platform.bell import Bell
 from cloud.platform.database import Database
+from cloud.platform.generations import begin_new
 from cloud.platform.keys import Keys
 from cloud.platform.settings import Settings
 from shared.clock import Clock, SystemClock
@@ -33,8 +35,8 @@ async def opened(settings: Settings, clock: Clock | None = None) -> AsyncIterato
     """The platform of one process; closes its connections in the end."""
     bell = Bell(settings.redis_url)
     keys = Keys.load(settings)
-    database = Database(settings.database_url, keys=keys, ring=bell.ring)
     cache = redis.connect(settings.redis_url)
+    database = Database(settings.database_url, keys=keys, ring=bell.ring, written=partial(begin_new, cache))
     try:
         yield Platform(settings, keys, database, cache, bell, clock or SystemClock())
     finally:

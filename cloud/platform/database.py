@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from cloud.platform.generations import WRITTEN, WatchedSession
 from cloud.platform.keys import Keys
 from shared.errors import QurbaniError
 
@@ -71,7 +72,10 @@ async def _silence(queues: Iterable[str]) -> None:
 class Database:
     """The engine and its transactions. Opens no connection until the first transaction begins."""
 
-    def __init__(self, url: str, *, keys: Keys | None = None, ring: Ring = _silence, pool_size: int = 10) -> None:
+    def __init__(
+        self, url: str, *, keys: Keys | None = None, ring: Ring = _silence, written: Ring = _silence,
+        pool_size: int = 10,
+    ) -> None:
         """``keys`` seal and open what is personal; without, everything else can be read."""
         self.engine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
@@ -82,15 +86,16 @@ class Database:
             connect_args={"timeout": 5, "server_settings": {"application_name": "qurbani"}},
         )
         event.listen(self.engine.sync_engine, "handle_error", _translate)
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info={KEYS: keys})
-        self._ring = ring
+        self._sessions = async_sessionmaker(
+            self.engine, expire_on_commit=False, info={KEYS: keys}, sync_session_class=WatchedSession)  # fmt: skip
+        self._ring, self._written = ring, written
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed at the end of the block, rolled back when it raises.
 
         Raises ``unavailable`` where the server cannot be reached or asks to try again. After a commit the bells
-        of newly enqueued jobs are rung.
+        of newly enqueued jobs are rung, and new generations begin of what was written to.
         """
         async with self._sessions() as session:
             try:
@@ -99,6 +104,8 @@ class Database:
                 raise QurbaniError("unavailable", "the database cannot be reached") from error
             yield session
             await session.commit()
+        if names := session.info.pop(WRITTEN, None):
+            await self._written(names)
         if queues := session.info.pop(BELLS, None):
             await self._ring(queues)
 

@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_factor: float = 1.0
     """Multiplies every rate limit."""
 
+    metrics_password: str = ""
+    """With it anybody reads ``/metrics``; without, only this machine does."""
     open_docs: bool = False
     """Whether strangers may read ``/api-docs``, too; without it, admins and auditors."""
 
