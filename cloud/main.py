@@ -28,7 +28,7 @@ from cloud.apply.cases import Quarantined
 from cloud.auth import service as auth
 from cloud.auth.gate import Gate
 from cloud.pages import reference
-from cloud.platform import audit, idempotency, outbox, paging
+from cloud.platform import audit, idempotency, outbox, paging, rotation
 from cloud.platform import jobs as ledger
 from cloud.platform.access import Principal, permitted
 from cloud.platform.audit_chain import Chain
@@ -219,6 +219,12 @@ async def archive(settings: Settings, now: datetime | None, dry_run: bool) -> li
         for each in [] if dry_run else leaving:
             await archives.move_out(platform.database, mover, settings, each.video_id, moment)
     return leaving
+
+
+async def rotate_keys(settings: Settings, moved: Callable[[int, int], None]) -> int:
+    """Change the master key of personal data; see :func:`cloud.platform.rotation.rotate`."""
+    async with opened(settings) as platform:
+        return await rotation.rotate(platform.database, platform.keys.masters, moved)
 
 
 class Redriven(msgspec.Struct, frozen=True):

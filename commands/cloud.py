@@ -18,7 +18,7 @@ from cloud import main
 from cloud.alembic import migrations
 from cloud.platform.settings import Settings
 from commands import cloud_audit, cloud_events, cloud_routes
-from commands.moving import moving
+from commands.moving import counting, moving
 from shared import log, settings
 from shared.errors import QurbaniError
 
@@ -97,6 +97,15 @@ def archive(
     for each in found:
         typer.echo(f"{each.video_id} of {each.created:%Y-%m-%d}, due since {each.due:%Y-%m-%d}, {each.size} bytes")
     typer.echo(f"{len(found)} videos {'would go' if dry_run else 'are in the archive'}")
+
+
+@app.command()
+def rotate_keys(as_json: AsJson = False) -> None:
+    """Change the master key of personal data while the hub runs. Cut anywhere, the next run goes on with it."""
+    with counting("keys") as counted:
+        done = asyncio.run(main.rotate_keys(load(), counted))
+    said = f"{done} keys wrapped anew; the old master key is gone"
+    typer.echo(msgspec.json.encode({"keys": done}) if as_json else said)
 
 
 @app.command()

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud.apply import sealing
 from cloud.apply.models import Conflict, HeldOp, Record
 from cloud.platform.paging import Paging, page
 from shared.clock import from_ms
@@ -67,23 +68,28 @@ async def quarantine(session: AsyncSession, asked: Paging, node: UUID | None = N
     """A page of the ops that could not be applied, of one box or of all; the oldest of each box first."""
     query = select(HeldOp).where(HeldOp.parked_code.is_not(None))
     query = query if node is None else query.where(HeldOp.node == node)
+    rows = [row for row, in await page(session, query, [HeldOp.node, HeldOp.seq], asked)]
+    keys = await sealing.keys_for(session, ((row.entity, row.key) for row in rows))
     return [
         Quarantined(
-            row.node, row.seq, row.entity, row.key, msgspec.msgpack.decode(row.patch), row.actor,
+            row.node, row.seq, row.entity, row.key, patch(keys, row), row.actor,
             row.parked_code or "", row.parked_detail or "", row.received,
         )
-        for row, in await page(session, query, [HeldOp.node, HeldOp.seq], asked)
+        for row in rows
     ]  # fmt: skip
 
 
 async def conflicts(session: AsyncSession, asked: Paging) -> list[Case]:
     """A page of the fields with several versions: those that nobody has looked at first."""
-    query = select(Conflict, Record.cells).join(
-        Record, (Record.entity == Conflict.entity) & (Record.key == Conflict.key))  # fmt: skip
+    query = select(Conflict, Record).join(Record, (Record.entity == Conflict.entity) & (Record.key == Conflict.key))
     order = [Conflict.settled.is_not(None), Conflict.noticed, Conflict.entity, Conflict.key, Conflict.field]
+    rows = await page(session, query, order, asked)
+    keys = await sealing.keys_for(session, ((row.entity, row.key) for row, _ in rows))
     found = []
-    for row, raw in await page(session, query, order, asked):
-        cell = msgspec.msgpack.decode(raw, type=dict[str, Cell])[row.field]
+    for row, record in rows:
+        cell = cells(keys, record).get(row.field)
+        if cell is None:
+            continue  # its key was destroyed
         versions = await _versions(session, cell)
         found.append(Case(row.entity, row.key, row.field, row.noticed, versions, row.settled, row.decision))
     return found
@@ -95,6 +101,20 @@ async def settle(session: AsyncSession, told: Settle, who: UUID, now: datetime) 
     if row is None:
         raise QurbaniError("not_found", "there is no such case")
     row.settled, row.settled_by, row.decision = now, who, told.decision
+
+
+def patch(keys: sealing.Keys, row: Any) -> dict[str, Any]:
+    """The patch of a held op."""
+    raw = sealing.opened(keys, row.entity, row.key, row.patch, HeldOp, row.node, row.seq)
+    return msgspec.msgpack.decode(raw, type=dict[str, Any])
+
+
+def cells(keys: sealing.Keys, row: Any) -> dict[str, Cell]:
+    """The cells of a record."""
+    return _cells.decode(sealing.opened(keys, row.entity, row.key, row.cells, Record, row.entity, row.key))
+
+
+_cells = msgspec.msgpack.Decoder(dict[str, Cell])
 
 
 async def _versions(session: AsyncSession, cell: Cell) -> list[Version]:

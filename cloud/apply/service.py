@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud.apply import cases, sealing
 from cloud.apply.models import Chain, Conflict, Divergence, HeldOp, Proof, Record
 from cloud.auth import service as auth
 from cloud.executors import service as executors
@@ -171,11 +172,13 @@ async def retry_parked(session: AsyncSession, now: datetime, which: Redrive | No
     if which.seq is not None:
         query = query.where(HeldOp.seq == which.seq)
     applied = 0
-    for (node, site), rows in groupby((await session.execute(query)).all(), key=lambda row: (row.node, row.site_id)):
+    parked = (await session.execute(query)).all()
+    keys = await sealing.keys_for(session, ((row.entity, row.key) for row in parked))
+    for (node, site), rows in groupby(parked, key=lambda row: (row.node, row.site_id)):
         if (await executors.node(session, node)).revoked:
             continue
         again = [
-            hub.Fresh(Op(*row[:5], msgspec.msgpack.decode(row.patch), row.actor, row.prev), b"", row.stamp)
+            hub.Fresh(Op(*row[:5], cases.patch(keys, row), row.actor, row.prev), b"", row.stamp)
             for row in rows
         ]
         free = [{"node": node, "seq": new.op.seq, "parked_code": None, "parked_detail": None} for new in again]
@@ -215,10 +218,11 @@ async def _hold(session: AsyncSession, chain: Chain, fresh: list[hub.Fresh], sig
     if not fresh:
         return
     last = fresh[-1]
+    keys = await sealing.keys_for(session, ((new.op.entity, new.op.key) for new in fresh))
     await session.execute(insert(HeldOp), [
         {
             "node": new.op.node, "seq": new.op.seq, "hlc": new.op.hlc, "stamp": new.stamp, "entity": new.op.entity,
-            "key": new.op.key, "patch": encode(new.op.patch), "actor": new.op.actor, "prev": new.op.prev,
+            "key": new.op.key, "patch": _closed(keys, new.op), "actor": new.op.actor, "prev": new.op.prev,
             "hash": new.hash, "sig": sig if new is last else None, "received": now,
         }
         for new in fresh
@@ -228,6 +232,10 @@ async def _hold(session: AsyncSession, chain: Chain, fresh: list[hub.Fresh], sig
         session, "apply.hold", now=now, subject=chain.site_id, actor=chain.node, role=NODE,
         first=fresh[0].op.seq, last=last.op.seq, hash=last.hash.hex(),
     )  # fmt: skip
+
+
+def _closed(keys: sealing.Keys, op: Op) -> bytes:
+    return sealing.closed(keys, op.entity, op.key, encode(op.patch), HeldOp, op.node, op.seq)
 
 
 async def _apply(session: AsyncSession, ops: Sequence[hub.Fresh], site: UUID, now: datetime) -> int:
@@ -293,8 +301,10 @@ async def _merge(session: AsyncSession, ops: Sequence[hub.Fresh], site: UUID, no
         disputed |= {(op.entity, op.key, conflict.field) for conflict in merged.conflicts}
         if merged.changed:
             changed[op.entity][op.key] = None
+    keys = await sealing.keys_for(session, records)
     await session.execute(update(Record), [
-        {"entity": entity, "key": key, "cells": encode(cells)} for (entity, key), cells in sorted(records.items())
+        {"entity": entity, "key": key, "cells": sealing.closed(keys, entity, key, encode(cells), Record, entity, key)}
+        for (entity, key), cells in sorted(records.items())
     ])  # fmt: skip
     await _note(session, disputed, now)
     for entity, apply in APPLY.items():
@@ -333,8 +343,7 @@ async def _locked_records(
 
     Raises ``bad_op`` where one is another site's.
     """
-    empty = encode({})
-    new = [{"entity": entity, "key": key, "site_id": site, "cells": empty} for entity, key in sorted(names)]
+    new = [{"entity": entity, "key": key, "site_id": site, "cells": sealing.EMPTY} for entity, key in sorted(names)]
     await session.execute(insert(Record).on_conflict_do_nothing(), new)
     kinds: dict[str, list[UUID]] = defaultdict(list)
     for entity, key in names:
@@ -348,10 +357,8 @@ async def _locked_records(
     rows = (await session.execute(query)).all()
     if any(row.site_id != site for row in rows):
         raise QurbaniError("bad_op", "the record is another site's")
-    return {(row.entity, row.key): _cells.decode(row.cells) for row in rows}
-
-
-_cells = msgspec.msgpack.Decoder(dict[str, merge.Cell])
+    keys = await sealing.keys_for(session, names)
+    return {(row.entity, row.key): cases.cells(keys, row) for row in rows}
 
 
 async def _note(session: AsyncSession, disputed: Iterable[tuple[str, UUID, str]], now: datetime) -> None:

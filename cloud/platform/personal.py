@@ -11,7 +11,7 @@ people, such as a verdict, has a key of its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
@@ -53,23 +53,28 @@ class DataKey(Base):
         """``value`` for this place alone. Raises ``erased`` where the key was destroyed."""
         if self.wrapped is None:
             raise QurbaniError("erased", subject=str(self.subject))
-        return seal(self._unwrapped(), self.subject, place, value)
+        return seal(self.unwrapped(), self.subject, place, value)
 
-    def open(self, place: bytes, sealed: bytes, kind: type[T]) -> T:
-        """What was sealed for this place, or an empty ``kind()`` where the key was destroyed.
+    def seal_if_kept(self, place: bytes, value: Any) -> bytes:
+        """As :meth:`seal`, for what comes late: where the key was destroyed, nothing."""
+        return b"" if self.wrapped is None else self.seal(place, value)
+
+    def open(self, place: bytes, sealed: bytes, kind: type[T], erased: Callable[[], T] | None = None) -> T:
+        """What was sealed for this place. Where the key was destroyed, ``erased()``, or an empty ``kind()``.
 
         Raises ``damaged`` for what was altered, or belongs to another place or person.
         """
         if self.wrapped is None:
-            return kind()
+            return (erased or kind)()
         nonce, rest = sealed[1 : 1 + NONCE_SIZE], sealed[1 + NONCE_SIZE :]
         try:
-            clear = AESGCM(self._unwrapped()).decrypt(nonce, rest, _bound(self.subject, place))
+            clear = AESGCM(self.unwrapped()).decrypt(nonce, rest, _bound(self.subject, place))
         except (InvalidTag, ValueError) as error:
             raise QurbaniError("damaged", f"what is sealed in {place.decode()} was not sealed there") from error
         return msgspec.msgpack.decode(clear, type=kind)
 
-    def _unwrapped(self) -> bytes:
+    def unwrapped(self) -> bytes:
+        """The key itself, which nobody keeps."""
         keys: Keys = self._keys
         return keys.masters.unwrap(self.subject, self.master or "", self.wrapped or b"")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import service as executors
-from cloud.platform import audit, jobs, outbox
+from cloud.platform import audit, jobs, outbox, personal
+from cloud.platform.personal import place
 from cloud.processing import manifests, models, repeats
 from cloud.processing.completion import BEFORE, EID_UNSURE, NOT_COMPARED, OUTSIDE_EID, complete
 from cloud.processing.schemas import Check, HeardName, Repeat, Told
@@ -25,6 +27,9 @@ from shared.errors import QurbaniError
 from shared.events import VideoProcessed
 
 QUEUE = "sameAct"
+
+ERASED = "erased"
+"""The version of the rules of which a verdict says that is left without its evidence."""
 
 
 async def apply_verdicts(
@@ -45,13 +50,14 @@ async def apply_verdicts(
         if videos[each.video_id].site_id != site:
             raise QurbaniError("bad_op", "the verdict is of a video of another site")
     checks = await _meet(session, set(videos))
+    keys = await personal.keys_of(session, told)
     await session.execute(insert(models.Verdict).on_conflict_do_nothing(), [
         {
             "id": key,
             "video_id": each.video_id,
             "node": node,
             "outcome": each.outcome,
-            "body": msgspec.to_builtins(each.body),
+            "sealed": keys[key].seal_if_kept(place(models.Verdict, key), each.body),
             "told": now,
         }
         for key, each in told.items()
@@ -154,6 +160,7 @@ async def _timing_doubts(session: AsyncSession, video_id: UUID, sacrifice: execu
 
 
 async def verdict(session: AsyncSession, verdict_id: UUID) -> Verdict:
-    """What a box found, by the id of its verdict."""
-    body = await session.scalar(select(models.Verdict.body).where(models.Verdict.id == verdict_id))
-    return msgspec.convert(body, Verdict)
+    """What a box found, by the id of its verdict. Where somebody whom it names was erased, its outcome is left."""
+    row = await session.get_one(models.Verdict, verdict_id)
+    key = await personal.key_of(session, verdict_id)
+    return key.open(place(models.Verdict, verdict_id), row.sealed, Verdict, partial(Verdict, row.outcome, ERASED))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Integer, Text
@@ -18,7 +17,7 @@ class Base(database.Base):
 
 
 class Verdict(Base):
-    """What a box found. ``body`` is a :class:`shared.domain.verdict.Verdict` as plain data."""
+    """What a box found: a :class:`shared.domain.verdict.Verdict`, which has names; its key is that of ``id``."""
 
     __tablename__ = "verdicts"
 
@@ -26,7 +25,7 @@ class Verdict(Base):
     video_id: Mapped[UUID] = mapped_column(index=True)
     node: Mapped[UUID]
     outcome: Mapped[str] = mapped_column(Text)
-    body: Mapped[dict[str, Any]]
+    sealed: Mapped[bytes]
     told: Mapped[datetime]
 
 

@@ -26,8 +26,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
+from cloud.apply import cases, routes, sealing, service
 from cloud.apply import models as sync_models
-from cloud.apply import routes, service
 from cloud.apply.admission import Admission
 from cloud.apply.receipts import give_receipt
 from cloud.auth import service as auth
@@ -314,17 +314,24 @@ class CloudHub(Door):
         rows = self._raw.execute(
             "SELECT node, seq, hlc, entity, key, patch, actor, prev, hash, stamp, parked_code, parked_detail FROM ops "
             "ORDER BY node, seq")
-        return [
-            Held(
-                Op(UUID(node), seq, hlc, entity, UUID(key), msgspec.msgpack.decode(patch), actor, prev),
-                digest, stamp, code and f"{code}: {detail}",
-            )
-            for node, seq, hlc, entity, key, patch, actor, prev, digest, stamp, code, detail in rows
-        ]  # fmt: skip
+        found = []
+        with self._uncounted() as session:
+            for node, seq, hlc, entity, key, patch, actor, prev, digest, stamp, code, detail in rows:
+                row = SimpleNamespace(node=UUID(node), seq=seq, entity=entity, key=UUID(key), patch=patch)
+                keys = at_once(sealing.keys_for(Patient(session), [(entity, row.key)]))
+                op = Op(row.node, seq, hlc, entity, row.key, cases.patch(keys, row), actor, prev)
+                found.append(Held(op, digest, stamp, code and f"{code}: {detail}"))
+        return found
 
     def records(self) -> Mapping[Name, Mapping[str, Cell]]:
         rows = self._raw.execute("SELECT entity, key, cells FROM records")
-        return {(entity, UUID(key)): msgspec.msgpack.decode(cells, type=dict[str, Cell]) for entity, key, cells in rows}
+        found = {}
+        with self._uncounted() as session:
+            for entity, key, cells in rows:
+                row = SimpleNamespace(entity=entity, key=UUID(key), cells=cells)
+                keys = at_once(sealing.keys_for(Patient(session), [(entity, row.key)]))
+                found[entity, row.key] = cases.cells(keys, row)
+        return found
 
     def conflicts(self) -> set[tuple[str, UUID, str]]:
         rows = self._raw.execute("SELECT entity, key, field FROM conflicts")

@@ -6,18 +6,10 @@ it leaves everything as it was. The tables are written anew at the end, as a dro
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any
-from uuid import UUID
-
 import sqlalchemy as sa
-from alembic import context, op
-from sqlalchemy.dialects.postgresql import JSONB
+from alembic import op
 
-from cloud.platform.keys import Keys
-from cloud.platform.personal import seal
+from cloud.alembic.sealing import Sealer, rewrite
 
 revision = "0024"
 down_revision = "0023"
@@ -31,7 +23,6 @@ _CLEAR = {
 """What is personal in each table; its struct has the fields in this order, by these names."""
 
 _SUBJECT = {"donors.shares": "(SELECT donor_id FROM donors.orders WHERE orders.id = order_id)"}
-_PAGE = 1000
 
 
 def upgrade() -> None:
@@ -66,30 +57,26 @@ def upgrade() -> None:
             op.drop_column(table, column, schema=schema)
         for column in ("subject", "sealed"):
             op.alter_column(table, column, nullable=False, schema=schema)
-        op.execute(f"ALTER TABLE {full} ALTER COLUMN language TYPE text USING language || ''")
-    op.execute("ALTER TABLE executors.feed ALTER COLUMN entity TYPE text USING entity || ''")
+        rewrite(full, "language")
+    rewrite("executors.feed", "entity")
 
 
 def _seal() -> None:
-    there = op.get_bind()
-    keys = cache(lambda: Keys.load(context.config.attributes["settings"]))
-    data_key = cache(lambda subject: _new_key(there, keys(), subject))
+    sealer = Sealer()
     for full, columns in _CLEAR.items():
         subject = _SUBJECT.get(full, "id")
         rows = f"SELECT id, {subject} AS subject, {', '.join(columns)} FROM {full}"  # noqa: S608 - constants
         change = f"UPDATE {full} SET subject = :subject, sealed = :sealed WHERE id = :id"  # noqa: S608
-        _each(there, rows, change, lambda row, full=full, columns=columns: {
-            "id": row["id"], "subject": row["subject"], "sealed": seal(
-                data_key(row["subject"]), row["subject"], f"{full}/{row['id']}".encode(),
-                {column: row[column] for column in columns}),
+        sealer.each(rows, change, lambda row, full=full, columns=columns: {
+            "id": row["id"], "subject": row["subject"], "sealed": sealer.seal(
+                row["subject"], f"{full}/{row['id']}", {column: row[column] for column in columns}),
         })  # fmt: skip
     for full, column, index in (("auth.users", "email", "email_index"), ("donors.donors", "phone", "phone_index")):
         rows = f"SELECT id, {column} AS clear FROM {full} WHERE {column} <> ''"  # noqa: S608 - constants
         change = f"UPDATE {full} SET {index} = :blind WHERE id = :id"  # noqa: S608 - constants
-        _each(there, rows, change, lambda row, column=column: {
-            "id": row["id"], "blind": keys().blind(column, row["clear"])})
-    _each(
-        there,
+        sealer.each(rows, change, lambda row, column=column: {
+            "id": row["id"], "blind": sealer.keys.blind(column, row["clear"])})
+    sealer.each(
         """SELECT site_id, entity, feed.key, feed.fields, coalesce(shares.subject, feed.key) AS about
            FROM executors.feed LEFT JOIN donors.shares ON entity = 'share' AND shares.id = feed.key
            WHERE entity IN ('share', 'executor') AND fields IS NOT NULL""",
@@ -97,25 +84,7 @@ def _seal() -> None:
            WHERE site_id = :site_id AND entity = :entity AND key = :key""",
         lambda row: {
             "site_id": row["site_id"], "entity": row["entity"], "key": row["key"], "about": row["about"],
-            "sealed": seal(
-                data_key(row["about"]), row["about"],
-                f"executors.feed/{row['site_id']}/{row['entity']}/{row['key']}".encode(), row["fields"]),
+            "sealed": sealer.seal(
+                row["about"], f"executors.feed/{row['site_id']}/{row['entity']}/{row['key']}", row["fields"]),
         },
     )  # fmt: skip
-
-
-def _each(
-    there: sa.Connection, rows: str, change: str, sealed: Callable[[Mapping[str, Any]], dict[str, Any]]
-) -> None:
-    asked = sa.text(rows).columns(**{name: JSONB() for name in ("spellings", "fields") if name in rows})
-    for page in there.execute(asked).mappings().partitions(_PAGE):
-        there.execute(sa.text(change), [sealed(row) for row in page])
-
-
-def _new_key(there: sa.Connection, keys: Keys, subject: UUID) -> bytes:
-    key = os.urandom(32)
-    master, wrapped = keys.masters.wrap(subject, key)
-    there.execute(
-        sa.text("INSERT INTO platform.data_keys (subject, master, wrapped) VALUES (:subject, :master, :wrapped)"),
-        {"subject": subject, "master": master, "wrapped": wrapped})
-    return key

@@ -12,12 +12,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from cloud.alembic import migrations
+from cloud.apply import cases
 from cloud.donors import service as donors
 from cloud.donors.schemas import Donor
 from cloud.executors import service as executors
 from cloud.platform.database import Database
 from cloud.platform.keys import Keys
 from cloud.platform.settings import Settings
+from cloud.processing import checks as processing
 
 
 def differences(connection: Connection) -> list[object]:
@@ -59,7 +61,13 @@ CLEAR = """
         VALUES (:executor, :site, 'Karim Canary', 'ar', '');
     INSERT INTO executors.feed (site_id, entity, key, cursor, fields) VALUES
         (:site, 'share', :share, 1, '{"name": "Omar Canary", "spellings": []}'),
-        (:site, 'executor', :executor, 2, '{"name": "Karim Canary"}'), (:site, 'site', :site, 3, '{"name": "Blida"}')
+        (:site, 'executor', :executor, 2, '{"name": "Karim Canary"}'), (:site, 'site', :site, 3, '{"name": "Blida"}');
+    INSERT INTO processing.verdicts (id, video_id, node, outcome, body, told)
+        VALUES (:verdict, :verdict, :verdict, 'review', '{"outcome": "review", "code": "Canary"}', now());
+    INSERT INTO sync.chains (node, site_id, acked, hash, stamp) VALUES (:verdict, :site, 1, '', 0);
+    INSERT INTO sync.ops (node, seq, hlc, stamp, entity, key, patch, actor, prev, hash, received, parked_code)
+        VALUES (:verdict, 1, 0, 0, 'verdict', :verdict, '\\x81a16ea643616e617279', '', '', '', now(), 'bad_op');
+    INSERT INTO sync.records (entity, key, site_id, cells) VALUES ('verdict', :verdict, :site, '\\x80')
 """
 """What a release had that kept personal data in the clear."""
 
@@ -67,7 +75,7 @@ CLEAR = """
 async def test_what_lay_in_the_clear_is_sealed_and_leaves_no_trace(database_url: str, tmp_path: Path) -> None:
     settings = Settings(database_url=database_url, redis_url="", kafka="", data=str(tmp_path))
     await migrations.migrate(settings, "0023")
-    ids = {name: uuid4() for name in ("donor", "order", "share", "site", "executor")}
+    ids = {name: uuid4() for name in ("donor", "order", "share", "site", "executor", "verdict")}
     database = Database(database_url, keys=Keys.load(settings))
     async with database.begin() as session:
         for statement in CLEAR.split(";"):
@@ -85,8 +93,11 @@ async def test_what_lay_in_the_clear_is_sealed_and_leaves_no_trace(database_url:
             ids["share"]: {"name": "Omar Canary", "spellings": []}, ids["executor"]: {"name": "Karim Canary"},
             ids["site"]: {"name": "Blida"},
         }  # fmt: skip
+        assert (await processing.verdict(session, ids["verdict"])).code == "Canary"
+        assert [op.patch for op in await cases.quarantine(session)] == [{"n": "Canary"}]
         assert len((await session.execute(text("SELECT DISTINCT master FROM platform.data_keys"))).all()) == 1
-        for table in ("auth.users", "donors.donors", "donors.shares", "executors.executors", "executors.feed"):
+        for table in ("auth.users", "donors.donors", "donors.shares", "executors.executors", "executors.feed",
+                      "processing.verdicts", "sync.ops"):
             # Dropped columns stay in the rows until these are written anew.
             pages = text(f"SELECT pg_read_binary_file(pg_relation_filepath('{table}'))")
             assert b"Canary" not in await session.scalar(pages)

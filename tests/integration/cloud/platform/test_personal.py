@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
+from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud import main
 from cloud.donors import service as donors
 from cloud.executors import service as executors
 from cloud.platform import personal
+from cloud.platform.database import Database
+from cloud.platform.masters import Masters
+from demo.process import Process
 from shared.errors import QurbaniError
 from shared.ids import new_id
 from tests.cloud_hub import CloudHub
@@ -70,3 +77,38 @@ def test_nonces_do_not_repeat(hub: CloudHub) -> None:
         return {key.seal(b"", "")[1:13] for _ in range(10_000)}
 
     assert len(hub.run(seal_often)) == 10_000
+
+
+async def test_the_master_key_changes_under_a_running_hub_and_a_kill(hub: CloudHub, tmp_path: Path) -> None:
+    donor = UUID(hub.donor("Layla Canary").id)
+    file = hub.platform.settings.master_path
+    before = Masters(None, bytes.fromhex(file.read_text().split()[1]))
+    many = [new_id() for _ in range(1500)]
+    hub.run(lambda session: personal.keys_of(session, many))
+    chosen = msgspec.structs.asdict(hub.platform.settings)
+    environ = {f"QURBANI_{name.upper()}": str(value) for name, value in chosen.items()}
+
+    def old() -> list[UUID]:
+        return hub.sql("SELECT subject FROM platform.data_keys WHERE master = :id", id=before.ids()[0])
+
+    database = Database(chosen["database_url"])
+    with Process("cloud", "rotate-keys", environ=environ, log=tmp_path / "log") as cut:
+        async with database.begin() as session:
+            # Somebody else is at one key, so that the rotation cannot end.
+            held = text("SELECT 1 FROM platform.data_keys WHERE subject = :id FOR UPDATE")
+            await session.execute(held, {"id": many[9]})
+            await asyncio.to_thread(cut.wait_for, "all but that one", lambda: len(old()) == 1)
+            cut.kill()
+    await database.close()
+    assert len(file.read_text().split()) == 4
+    assert hub.run(lambda session: donors.donor(session, donor)).name == "Layla Canary"
+    omar = UUID(hub.donor("Omar Canary").id)
+    assert await main.rotate_keys(hub.platform.settings, lambda done, left: None) == 1
+    assert len(file.read_text().split()) == 2
+    assert not old()
+    for id, name in ((donor, "Layla Canary"), (omar, "Omar Canary")):
+        assert hub.run(lambda session, id=id: donors.donor(session, id)).name == name
+    # And whoever has kept the old one has nothing that it opens.
+    [(master, wrapped)] = hub.sql("SELECT master, wrapped FROM platform.data_keys WHERE subject = :id", id=donor)
+    with pytest.raises(QurbaniError):
+        before.unwrap(donor, master, wrapped)
