@@ -50,7 +50,7 @@ from shared.headers import SecurityHeaders
 from shared.problems import PROBLEM_HANDLERS, as_qurbani_error
 from sync.messages import MEDIA_TYPE
 
-SERVICES = ("auth", "donors", "executors", "uploads", "processing", "notifications", "apply", "pages")
+SERVICES = ("auth", "donors", "executors", "uploads", "processing", "notifications", "privacy", "apply", "pages")
 """Every service, the lower ones first.
 
 Each may have ``routes.ROUTES``, ``events.HANDLERS``, ``jobs.JOBS``, and ``plugins.PLUGINS`` (Litestar's, made with

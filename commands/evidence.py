@@ -39,6 +39,7 @@ from shared.evidence.stages import Stages
 app = typer.Typer(help="Check a video, or run one stage of the check alone.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
 app.command()(provenance.verify)
+app.command()(provenance.paper)
 app.command()(provenance.sign)
 app.command()(redact)
 app.command()(enhance)

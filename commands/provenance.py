@@ -1,4 +1,4 @@
-"""``qurbani evidence verify`` and ``sign``: where a file comes from, checked and stated."""
+"""``qurbani evidence verify``, ``paper`` and ``sign``: where a file comes from, checked and stated."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 import typer
 
+from shared import papers
 from shared.clock import SystemClock, from_ms
 from shared.crypto import SigningKey, load_key
 from shared.errors import QurbaniError
@@ -67,6 +68,22 @@ def verify(manifest: Input, video: Video = None, keys: Keys = None, as_json: AsJ
     else:
         _tell(found, broken, vouched=signers is not None)
     raise typer.Exit(1 if broken else UNVOUCHED if signers is None else 0)
+
+
+def paper(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A receipt or certificate of the hub.")],
+    key: Annotated[str, typer.Option(help="The hub's public key in hex; without it nobody says whose it is.")] = "",
+) -> None:
+    """Print what a paper of the hub says, and whether it says what was signed. Needs no network and no account.
+
+    Exit code 0: it does. 3: it does, but without --key nobody can say whose signature it is.
+    """
+    found = papers.read(file.read_bytes())
+    signer = found.checked()
+    if key and signer.raw.hex() != key.lower():
+        raise QurbaniError("bad_signature", f"it is signed by {signer.raw.hex()}")
+    typer.echo(msgspec.json.format(msgspec.json.encode({"kind": found.kind, **found.facts}), indent=1))
+    raise typer.Exit(0 if key else UNVOUCHED)
 
 
 def sign(

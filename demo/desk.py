@@ -37,7 +37,8 @@ class Donor(Person):
     @classmethod
     def register(cls, url: str, name: str, email: str, language: str) -> Donor:
         donor = cls(url, email, secrets.token_urlsafe(12))
-        account = {"name": name, "email": email, "password": donor.password, "language": language}
+        account = {"name": name, "email": email, "password": donor.password, "language": language,
+                   "consents": ["order_mail"]}
         donor.post("/api/v1/donors", account)
         donor.sign_in()
         return donor

@@ -119,6 +119,8 @@ TABLE: dict[str, Kind] = {
     "not_found": Kind(404, "There is nothing here", "Check the address; it may belong to someone else."),
     "method_not_allowed": Kind(405, "Not possible at this address", "Use one of the methods that Allow names."),
     "unsupported_media": Kind(415, "A media type that is not taken here", "Send the type that the interface names."),
+    "open_orders": Kind(409, "Orders are under way", "Wait until they are done, or have them called off first."),
+    "not_a_paper": Kind(422, "Not a paper of ours", "Take the file as it was handed out, unchanged."),
     "erased": Kind(410, "This person's data were erased", "Nothing to do: they cannot be brought back."),
     "conflict": Kind(409, "It changed meanwhile", "Load it again and repeat the change."),
     "in_flight": Kind(409, "The same request is under way", "Send it again as soon as Retry-After says.", retry=True),

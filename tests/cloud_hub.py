@@ -122,7 +122,7 @@ class CloudHub:
 
     def donor(self, name: str = "Amina Haddad", language: str = "fr") -> Person:
         email, password = f"{secrets.token_hex(6)}@example.org", secrets.token_urlsafe(15)
-        account = {"name": name, "email": email, "password": password, "language": language}
+        account = {"name": name, "email": email, "password": password, "language": language, "consents": ["order_mail"]}
         self.stranger.post("/api/v1/donors", account)
         return self.sign_in(email, password)
 

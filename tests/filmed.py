@@ -60,11 +60,11 @@ class Filmed:
     """What a box has recorded of one animal; :meth:`tell` and :meth:`send` let the hub know, in any order."""
 
     def __init__(self, hub: CloudHub, *names: str, species: str = "sheep", language: str = "fr",
-                 content: bytes | None = None) -> None:
+                 content: bytes | None = None, donor: Person | None = None) -> None:
         self.hub = hub
         self.names = names
         self.site = hub.site(A1=species)
-        self.donor = donor_of(hub, language)
+        self.donor = donor or donor_of(hub, language)
         self.order: dict[str, Any] = hub.allocated_order(self.donor, self.site, species, *names)
         self.box: Box = hub.box(self.site)
         self.sacrifice, self.video, self.verdict = new_id(), new_id(), new_id()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cloud.auth import devices, passwords
-from cloud.auth.models import Person, User
+from cloud.auth import devices, passwords, schemas
+from cloud.auth.models import Person, Session, User
 from cloud.platform import personal
 from cloud.platform.core import Platform
 from shared.errors import QurbaniError
@@ -45,6 +45,25 @@ async def check_password(
     if passwords.is_outdated(user.password_hash):
         user.password_hash = await passwords.hash_password(password)
     return user
+
+
+async def close_account(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+    """Let nobody in any more, and make the address free for a new account."""
+    user = await session.get_one(User, user_id)
+    user.email_index, user.password_hash, user.disabled = None, "", now
+    await session.execute(update(Session).where(Session.user_id == user_id).values(agent=""))
+    await session.execute(
+        update(Session).where(Session.user_id == user_id, Session.ended.is_(None)).values(ended=now))
+
+
+async def account(session: AsyncSession, user_id: UUID) -> schemas.Account:
+    """All that is held of an account. Raises ``not_found``."""
+    user = await session.get(User, user_id)
+    if user is None:
+        raise QurbaniError("not_found", "there is no such account")
+    rows = await session.scalars(select(Session).where(Session.user_id == user_id).order_by(Session.created))
+    past = [schemas.PastSession(row.kind, row.agent, row.created, row.used, row.ended) for row in rows]
+    return schemas.Account(user.person.email, user.person.name, user.role, user.language, user.created, past)
 
 
 async def of_address(session: AsyncSession, email: str) -> User | None:

@@ -29,6 +29,25 @@ class Tokens(msgspec.Struct, frozen=True):
     token_type: str = "Bearer"  # noqa: S105 - a kind of token, not a secret
 
 
+class Account(msgspec.Struct, frozen=True):
+    """All that is held of an account but its secrets; its ``sessions`` are those that have ended, too."""
+
+    email: str
+    name: str
+    role: str
+    language: str
+    created: datetime
+    sessions: list[PastSession]
+
+
+class PastSession(msgspec.Struct, frozen=True):
+    kind: str
+    agent: str
+    created: datetime
+    used: datetime
+    ended: datetime | None
+
+
 class Me(msgspec.Struct, frozen=True):
     id: UUID
     role: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud.auth.accounts import check_password, create_user
+from cloud.auth.accounts import account, check_password, close_account, create_user, of_address
 from cloud.auth.devices import device
 from cloud.auth.node_tokens import check_node_token, is_node_token, node_token
 from cloud.auth.passwords import hash_pin, new_password
@@ -23,9 +23,11 @@ from cloud.auth.sessions import (
 )
 
 __all__ = [
+    "account",
     "bearer",
     "check_node_token",
     "check_password",
+    "close_account",
     "cookie",
     "cookie_name",
     "cookies",
@@ -39,6 +41,7 @@ __all__ = [
     "is_node_token",
     "new_password",
     "node_token",
+    "of_address",
     "open_api",
     "open_page",
     "page_user",

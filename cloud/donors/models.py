@@ -47,6 +47,18 @@ class Donor(Personal, Base):
         return self.id
 
 
+class Consent(Base):
+    """That a donor agreed to a purpose, as the ``version`` of its text had it; it counts until it is ``withdrawn``."""
+
+    __tablename__ = "consents"
+
+    donor_id: Mapped[UUID] = mapped_column(ForeignKey(Donor.id), primary_key=True)
+    purpose: Mapped[str] = mapped_column(Text, primary_key=True)
+    given: Mapped[datetime] = mapped_column(primary_key=True)
+    version: Mapped[str] = mapped_column(Text)
+    withdrawn: Mapped[datetime | None]
+
+
 class Named(msgspec.Struct, frozen=True):
     """On whose behalf a share is, and other ways to write that name."""
 

@@ -8,12 +8,14 @@ from uuid import UUID
 from litestar import Request, get, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from cloud.donors import checkout, payments, service
+from cloud.donors import checkout, consents, payments, service
 from cloud.donors import prices as price_list
+from cloud.donors.consents import Agree, Agreed
 from cloud.donors.gateway import Till
 from cloud.donors.schemas import (
     ApproveRefund,
     Donor,
+    Find,
     Ledger,
     NewDonor,
     NewOrder,
@@ -35,6 +37,24 @@ State = Annotated[str | None, QueryParameter(name="state")]
 async def register(data: JSONBody[NewDonor], platform: given.Platform, session: given.Session, now: given.Now) -> Donor:
     """Open a donor's account."""
     return await service.register(session, data, now=now, new_id=platform.new_id)
+
+
+@post("/api/v1/donors/find", status_code=200, roles=("admin",))
+async def find(data: JSONBody[Find], session: given.Session) -> list[Donor]:
+    """Donors by phone number or address, both as a whole: there is nothing else to look them up by."""
+    return await service.find(session, data)
+
+
+@get("/api/v1/consents", roles=("donor",))
+async def my_consents(session: given.Session, who: given.Who) -> list[Agreed]:
+    """What one has agreed to: nothing, until one says so."""
+    return await consents.of(session, who.id)
+
+
+@put("/api/v1/consents", roles=("donor",))
+async def agree(data: JSONBody[Agree], session: given.Session, who: given.Who, now: given.Now) -> list[Agreed]:
+    """Agree to a purpose, or withdraw it: from then on nothing is sent for it."""
+    return await consents.choose(session, who.id, data, now)
 
 
 @post("/api/v1/orders", roles=("donor",))
@@ -119,5 +139,6 @@ def _own(who: Principal) -> UUID | None:
 
 
 ROUTES = [
-    register, place, orders, order, pay, check_out, called, ledger, refunds, approve_refund, prices, set_price,
+    register, find, my_consents, agree,
+    place, orders, order, pay, check_out, called, ledger, refunds, approve_refund, prices, set_price,
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from cloud.donors.consents import Purpose
 from cloud.platform.fields import Currency, Email, Language, Minor, Name, Password, Phone
 from shared.domain.animal import Species
 
@@ -18,6 +19,7 @@ class NewDonor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password: Password
     language: Language
     phone: Phone = ""
+    consents: list[Purpose] = []
 
 
 class Donor(msgspec.Struct, frozen=True):
@@ -26,6 +28,13 @@ class Donor(msgspec.Struct, frozen=True):
     email: str
     phone: str
     language: str
+
+
+class Find(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to look for; the first that is given counts."""
+
+    phone: Phone = ""
+    email: str = ""
 
 
 class NewShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

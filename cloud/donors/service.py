@@ -11,12 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from cloud.auth import service as auth
-from cloud.donors import models, moves, payments
+from cloud.donors import consents, forgetting, models, moves, payments
+from cloud.donors.consents import has_given as has_given
+from cloud.donors.consents import history as history
 from cloud.donors.ledger import of as ledger_of
 from cloud.donors.payments import CALLED_OFF as CALLED_OFF
 from cloud.donors.prices import set_price as set_price
 from cloud.donors.schemas import (
     Donor,
+    Find,
     Instalment,
     Ledger,
     NewDonor,
@@ -48,8 +51,29 @@ async def register(session: AsyncSession, new: NewDonor, *, now: datetime, new_i
         created=now,
     ))  # fmt: skip
     await session.flush()
+    for purpose in new.consents:
+        await consents.give(session, id, purpose, now)
     audit.about(session, subject=id)
     return await donor(session, id)
+
+
+async def find(session: AsyncSession, told: Find) -> list[Donor]:
+    """Donors by the number that they gave, or by the address of their account; both as a whole."""
+    row = models.Donor
+    if told.phone:
+        which = row.phone_index == personal.blind(session, "phone", told.phone)
+    else:
+        user = await auth.of_address(session, told.email)
+        which = row.id == (user.id if user else None)
+    return [await donor(session, id) for id in await session.scalars(select(row.id).where(which).order_by(row.id))]
+
+
+async def forget(session: AsyncSession, donor_id: UUID, by: UUID, now: datetime) -> list[Share]:
+    """Prepare that a donor is erased; their shares, as they are read for the last time.
+
+    See :func:`cloud.donors.forgetting.close`.
+    """
+    return await shares_of(session, await forgetting.close(session, donor_id, by, now))
 
 
 async def donor(session: AsyncSession, donor_id: UUID) -> Donor:
@@ -89,6 +113,12 @@ async def orders(
     if state is not None:
         query = query.where(models.Order.state == state)
     return [_order(row) for row, in await page(session, query, [models.Order.number], asked, newest_first=True)]
+
+
+async def every_order(session: AsyncSession, donor_id: UUID) -> list[Order]:
+    """All orders of a donor, the oldest first."""
+    query = _orders().where(models.Order.donor_id == donor_id).order_by(models.Order.number)
+    return [_order(row) for row in await session.scalars(query)]
 
 
 async def get(session: AsyncSession, order_id: UUID, *, donor_id: UUID | None = None) -> Order:

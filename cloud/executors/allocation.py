@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -88,6 +89,20 @@ async def shares_on(session: AsyncSession, *animal_ids: UUID) -> list[Share]:
     """The shares of these animals that are taken, in the order of their ids."""
     ids = await session.scalars(select(models.Seat.share_id).where(models.Seat.animal_id.in_(animal_ids)))
     return await donors.shares(session, ids.all())
+
+
+async def forget_shares(session: AsyncSession, share_ids: Collection[UUID]) -> set[UUID]:
+    """Tell the sites to forget whose these shares are; which sites those are."""
+    query = (
+        select(models.Animal.site_id, models.Seat.share_id)
+        .join(models.Animal, models.Animal.id == models.Seat.animal_id)
+        .where(models.Seat.share_id.in_(share_ids))
+        .order_by(models.Animal.site_id, models.Seat.share_id)
+    )
+    seats = (await session.execute(query)).all()
+    for site_id, taken in groupby(seats, key=lambda seat: seat.site_id):
+        await feed.tell(session, site_id, [("share", seat.share_id, None) for seat in taken])
+    return {seat.site_id for seat in seats}
 
 
 async def _free_seats(

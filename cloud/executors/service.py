@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud.executors.allocation import allocate, animals_of, call_off, shares_on
+from cloud.executors.allocation import allocate, animals_of, call_off, forget_shares, shares_on
 from cloud.executors.boxes import (
     box_keys,
     enrol,
@@ -74,6 +74,7 @@ __all__ = [
     "feed_page",
     "feed_root",
     "feed_tell",
+    "forget_shares",
     "heir",
     "hides",
     "listed_tags",

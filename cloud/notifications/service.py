@@ -58,9 +58,9 @@ async def want(session: AsyncSession, wanted: NotificationWanted, now: datetime)
 async def letter(session: AsyncSession, notification_id: UUID, settings: Settings) -> Letter | None:
     """What to send, in the donor's language, from what is true now; None where there is nothing (more) to send."""
     notification = await session.get_one(Notification, notification_id)
-    order = await donors.get(session, notification.order_id)
-    if notification.state != NOTIFICATION.first or order.state not in TRUE_WHEN[notification.template]:
+    if notification.state != NOTIFICATION.first or await _bar(session, notification):
         return None
+    order = await donors.get(session, notification.order_id)
     donor = await donors.donor(session, notification.donor_id)
     language = choose([donor.language])
     facts = {
@@ -82,17 +82,28 @@ async def sent(session: AsyncSession, notification_id: UUID, attempt: int, now: 
 
 
 async def skipped(session: AsyncSession, notification_id: UUID, now: datetime) -> None:
-    """It is not true (any more), so nobody is told. One that has ended stays as it is."""
+    """It is not true (any more), or not wanted, so nobody is told. One that has ended stays as it is."""
     notification = await session.get_one(Notification, notification_id)
     if notification.state == NOTIFICATION.first:
-        await _end(session, notification_id, "skipped", "not_true", now)
+        await _end(session, notification_id, "skipped", await _bar(session, notification) or "not_true", now)
+
+
+async def _bar(session: AsyncSession, notification: Notification) -> str | None:
+    """Why a notification must not be sent now."""
+    order = await donors.get(session, notification.order_id)
+    if order.state not in TRUE_WHEN[notification.template]:
+        return "not_true"
+    agreed = await donors.has_given(session, notification.donor_id, "order_mail")
+    return None if agreed else "no_consent"
 
 
 async def not_sent(
     session: AsyncSession, notification_id: UUID, attempt: int, error: QurbaniError, now: datetime
 ) -> None:
     """An attempt was of no use: try again later, or give up where the server refuses for good or never answers."""
-    session.add(Attempt(notification_id=notification_id, number=attempt, at=now, answer=error.detail))
+    address = (await donors.donor(session, (await session.get_one(Notification, notification_id)).donor_id)).email
+    answer = error.detail.replace(address, "...") if address else error.detail
+    session.add(Attempt(notification_id=notification_id, number=attempt, at=now, answer=answer))
     if error.retry and attempt <= len(PAUSES):
         await _enqueue(session, notification_id, attempt + 1, now + PAUSES[attempt - 1])
     else:

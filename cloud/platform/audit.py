@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from litestar import Request
 from sqlalchemy import BigInteger, Identity, Index, Text, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -102,6 +103,21 @@ async def conclude(session: AsyncSession, request: Request[Any, Any, Any], now: 
     if looks and await _seen_lately(session, known, now):
         return
     await record(session, **{"outcome": "seen" if looks else "done", "now": now, **known})
+
+
+class Deed(msgspec.Struct, frozen=True):
+    """An entry as whom it tells of may read it."""
+
+    at: datetime
+    action: str
+    subject: str
+    outcome: str
+
+
+async def deeds(session: AsyncSession, actor: UUID) -> list[Deed]:
+    """What somebody did, the oldest first."""
+    rows = await session.scalars(select(Entry).where(Entry.actor == actor).order_by(Entry.id))
+    return [Deed(row.at, row.action, row.subject, row.outcome) for row in rows]
 
 
 async def refused(database: Database, clock: Clock, request: Request[Any, Any, Any], error: QurbaniError) -> None:

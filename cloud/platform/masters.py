@@ -41,7 +41,7 @@ class Masters:
             raise QurbaniError("misconfigured", f"master key {master} is not in {self._path}")
         try:
             return AESGCM(self._held[master]).decrypt(wrapped[:NONCE_SIZE], wrapped[NONCE_SIZE:], subject.bytes)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise QurbaniError("damaged", f"the key of {subject} is not what was wrapped") from error
 
     def ids(self) -> list[str]:

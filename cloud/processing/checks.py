@@ -116,6 +116,20 @@ async def heard(session: AsyncSession, video_id: UUID, names: Collection[str]) -
     ]
 
 
+async def naming(session: AsyncSession, sites: Collection[UUID], names: Collection[str]) -> list[UUID]:
+    """The verdicts of boxes at these sites that speak of anybody called so."""
+    nodes = [node.id for site in sites for node in await executors.nodes(session, site)]
+    found = []
+    for id in await session.scalars(select(models.Verdict.id).where(models.Verdict.node.in_(nodes))):
+        told = await verdict(session, id)
+        spoken = {name for share in told.shares for name in (share.name, share.which)}
+        spoken |= {stray.name for stray in told.strays}
+        spoken |= {name for reason in told.reasons for name in (reason.about, reason.instead)}
+        if not spoken.isdisjoint(names):
+            found.append(id)
+    return found
+
+
 async def _meet(session: AsyncSession, video_ids: set[UUID]) -> dict[UUID, models.Check]:
     """The rows at which verdict and copies meet, locked: whichever comes second sees the first."""
     new = [{"video_id": id} for id in sorted(video_ids)]

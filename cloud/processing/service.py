@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud.processing.checks import apply_verdicts, heard
+from cloud.processing.checks import apply_verdicts, heard, naming
 from cloud.processing.manifests import apply_manifests
 from cloud.processing.own import ask as ask_own
 from cloud.processing.reviews import of as case
@@ -20,6 +20,7 @@ __all__ = [
     "ask_own",
     "case",
     "heard",
+    "naming",
     "take",
     "take_next",
     "vote",

@@ -101,6 +101,7 @@ async def hold(video_id: FromPath[UUID], data: JSONBody[Hold], session: given.Se
 
 @delete("/api/v1/videos/{video_id:uuid}/hold", roles=("admin",), status_code=200)
 async def release(video_id: FromPath[UUID], session: given.Session) -> Place:
+    """Let a video go to the archive by its age again."""
     return await archive.hold(session, video_id, None)
 
 

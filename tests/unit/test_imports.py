@@ -26,7 +26,7 @@ ALLOWED = {
 # Who wires everything (main), applies ops (apply) or migrates stands above the services.
 STOREYS = [
     {"main", "health", "alembic", "apply", "pages"},
-    {"admin"},
+    {"admin", "privacy"},
     {"notifications"},
     {"delivery", "skins"},
     {"processing"},

@@ -57,6 +57,7 @@ def test_a_hub_from_nothing_to_its_end(cloud: Cloud, environ: dict[str, str], tm
         assert "[conflict]" in str(code)
         assert printed == ""
         assert json.loads(cloud("redrive", "--json")[1]) == {"events": 0, "jobs": 0, "ops": 0}
+        assert json.loads(cloud("rotate-keys", "--json")[1]) == {"keys": 1}
         assert cloud("migrate") == (0, "")
         hub.stop()
     lines = log.read_text().splitlines()

@@ -18,6 +18,7 @@ from cloud.donors.schemas import Donor
 from cloud.executors import service as executors
 from cloud.platform.database import Database
 from cloud.platform.keys import Keys
+from cloud.platform.paging import Paging
 from cloud.platform.settings import Settings
 from cloud.processing import checks as processing
 
@@ -94,7 +95,7 @@ async def test_what_lay_in_the_clear_is_sealed_and_leaves_no_trace(database_url:
             ids["site"]: {"name": "Blida"},
         }  # fmt: skip
         assert (await processing.verdict(session, ids["verdict"])).code == "Canary"
-        assert [op.patch for op in await cases.quarantine(session)] == [{"n": "Canary"}]
+        assert [op.patch for op in await cases.quarantine(session, Paging())] == [{"n": "Canary"}]
         assert len((await session.execute(text("SELECT DISTINCT master FROM platform.data_keys"))).all()) == 1
         for table in ("auth.users", "donors.donors", "donors.shares", "executors.executors", "executors.feed",
                       "processing.verdicts", "sync.ops"):

@@ -43,4 +43,4 @@ async def test_what_fails_is_begun_again_with_growing_pauses(monkeypatch: pytest
     task.cancel()
     pauses = [later - earlier for earlier, later in pairwise(times)]
     assert len(pauses) >= 3
-    assert all(later > earlier for earlier, later in pairwise(pauses))
+    assert all(pause >= 0.0099 * 2**n for n, pause in enumerate(pauses))  # a busy machine wakes late, never early

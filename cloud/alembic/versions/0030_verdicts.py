@@ -10,8 +10,8 @@ from alembic import op
 
 from cloud.alembic.sealing import Sealer, rewrite
 
-revision = "0029"
-down_revision = "0028"
+revision = "0030"
+down_revision = "0029"
 
 
 def upgrade() -> None:
