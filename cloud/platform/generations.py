@@ -52,7 +52,8 @@ async def begin_new(redis: Redis, names: Iterable[str]) -> None:
 @event.listens_for(WatchedSession, "after_flush")
 def _flushed(session: Session, context: UOWTransaction) -> None:
     rows = [row for row in (*session.new, *session.dirty, *session.deleted) if row.__table__.schema in WATCHED]
-    owners = {row.id: row.donor_id for row in session if hasattr(row, "donor_id")} if rows else {}
+    orders = (row for row in session if hasattr(row, "donor_id") and hasattr(row, "id")) if rows else ()
+    owners = {row.id: row.donor_id for row in orders}
     for row in rows:
         donor = getattr(row, "donor_id", None) or owners.get(getattr(row, "order_id", None))
         _note(session, generation(row.__table__.schema, donor))

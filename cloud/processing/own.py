@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.executors import service as executors
 from cloud.platform import jobs
 from cloud.processing import models
-from cloud.processing.checks import verdict
+from cloud.processing.checks import ERASED, verdict
 from cloud.uploads import service as uploads
 from shared.domain.verdict import ShareMatch, Stray
 from shared.errors import QurbaniError
@@ -32,12 +32,14 @@ async def ask(session: AsyncSession, video_id: UUID, donor_id: UUID, now: dateti
 async def mutes(session: AsyncSession, video_id: UUID, donor_id: UUID) -> list[tuple[float, float]]:
     """Where in a video the names of others are said, in seconds. What the check did not hear cannot be told.
 
-    Raises ``not_found`` where there is no check to go by.
+    Raises ``not_found`` where there is no check to go by, or what it heard was erased with somebody whom it named.
     """
     check = await session.get(models.Check, video_id)
     if check is None or check.verdict_id is None:
         raise QurbaniError("not_found", "nobody has listened to this video")
     found = await verdict(session, check.verdict_id)
+    if found.code == ERASED:
+        raise QurbaniError("not_found", "nobody can tell any more where which name is said")
     video = await uploads.video(session, video_id)
     sacrifice = await executors.sacrifice(session, video.sacrifice_id)
     shares = await executors.shares_on(session, sacrifice.animal_id)

@@ -8,7 +8,7 @@ NOTIFICATION = Machine("notification", {
     "queued": ("sent", "failed", "skipped"),
     "sent": (),  # a mail server has taken it
     "failed": (),  # a mail server will never take it
-    "skipped": (),  # it would not have been true
+    "skipped": (),  # it would not have been true, or was not wanted
 })  # fmt: skip
 
 TRUE_WHEN = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from uuid import UUID
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -11,6 +12,7 @@ from aiokafka import AIOKafkaConsumer
 from cloud.platform import audit_file
 from cloud.platform.audit_chain import Chain
 from cloud.platform.settings import Settings
+from cloud.processing import own
 from demo.answers import wait_for
 from demo.mailbox import Mailbox
 from shared import papers
@@ -157,6 +159,8 @@ def test_who_is_erased_is_gone_everywhere_and_the_audit_stays_whole(film: Filmed
     order = busy_hub.admin.get(f"/api/v1/orders/{film.order_id}")
     assert (order["state"], [share["name"] for share in order["shares"]]) == ("verified", [""])
     assert busy_hub.admin.get(f"/api/v1/orders/{film.order_id}/ledger")
+    with pytest.raises(QurbaniError, match="not_found"):  # a copy in which nothing is muted would say everything
+        busy_hub.run(lambda session: own.mutes(session, film.video, UUID(film.donor.id)))
     after = str(busy_hub.admin.get(f"/api/v1/donors/{film.donor.id}/export"))
     assert not [canary for canary in CANARIES if canary in after]
     film.donor.get("/api/v1/orders", status=401)
