@@ -179,13 +179,10 @@ async def run(settings: Settings, programs: Sequence[Program], services: Sequenc
 
 async def create_admin(settings: Settings, email: str) -> str:
     """An account for an admin; its password, which is kept nowhere else. Raises ``conflict``."""
-    password = auth.new_password()
+    new = auth.NewAccount(name="", email=email, password=auth.new_password(), language="en")
     async with opened(settings) as platform, platform.database.begin() as session:
-        await auth.create_user(
-            session, id=platform.new_id(), email=email, password=password, role="admin", name="", language="en",
-            now=platform.clock.now(),
-        )  # fmt: skip
-    return password
+        await auth.create_user(session, platform, new, "admin")
+    return new.password
 
 
 async def import_bundle(settings: Settings, stick: Path, moved: Callable[[int], None]) -> list[sticks.Taken]:

@@ -40,6 +40,7 @@ _EXAMPLES: dict[type[types.Type], Any] = {
     types.StrType: "...",
     types.DictType: {"...": "..."},
     types.VarTupleType: ["..."],
+    types.UnionType: UUID("01970f2c-8f3a-7b1e-9c55-3d2a6f0e4b11"),
 }
 
 _NAMES: dict[type[types.Type], str] = {
@@ -47,6 +48,7 @@ _NAMES: dict[type[types.Type], str] = {
     types.StrType: "string",
     types.DictType: "object of strings",
     types.VarTupleType: "array of strings",
+    types.UnionType: "UUID or null",
 }
 
 

@@ -6,10 +6,15 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
 from demo.answers import answer
+from demo.mailbox import LINK, Mailbox
+
+CONFIRM_S = 60.0
+"""How long the letter with which an address is confirmed may take."""
 
 
 class Person:
@@ -21,7 +26,9 @@ class Person:
         self._origin = url
 
     def sign_in(self) -> None:
-        tokens = self.post("/api/v1/auth/sign-in", {"email": self.email, "password": self.password})
+        self._use(self.post("/api/v1/auth/sign-in", {"email": self.email, "password": self.password}))
+
+    def _use(self, tokens: dict[str, str]) -> None:
         self.http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
 
     def get(self, path: str) -> Any:
@@ -32,15 +39,17 @@ class Person:
 
 
 class Donor(Person):
-    """A donor who registers and orders; the password is made here."""
+    """A donor who registers, confirms the address and orders; the password is made here."""
 
     @classmethod
-    def register(cls, url: str, name: str, email: str, language: str) -> Donor:
+    def register(cls, url: str, name: str, email: str, language: str, mailbox: Mailbox) -> Donor:
         donor = cls(url, email, secrets.token_urlsafe(12))
         account = {"name": name, "email": email, "password": donor.password, "language": language,
                    "consents": ["order_mail"]}
         donor.post("/api/v1/donors", account)
-        donor.sign_in()
+        letter = mailbox.wait_for(lambda mail: email in mail.recipients, CONFIRM_S)
+        told = parse_qs(urlsplit(LINK.findall(letter.text)[0]).query)
+        donor._use(donor.post("/api/v1/auth/confirm", {"token": told["token"][0], "password": donor.password}))
         return donor
 
     @contextmanager

@@ -115,6 +115,8 @@ TABLE: dict[str, Kind] = {
     "bad_input": Kind(400, "The request is not valid", "Correct the named field and send it again."),
     "not_signed_in": Kind(401, "Sign in first", "Sign in again and repeat the request."),
     "bad_credentials": Kind(401, "Name and secret do not match", "Check both and try again."),
+    "weak_password": Kind(400, "This password is too easy to guess", "Take a longer one: four unrelated words."),
+    "bad_link": Kind(403, "This link is used up or too old", "Ask for a new one."),
     "forbidden": Kind(403, "Not allowed for your role", "Ask an administrator for the role it needs."),
     "not_found": Kind(404, "There is nothing here", "Check the address; it may belong to someone else."),
     "method_not_allowed": Kind(405, "Not possible at this address", "Use one of the methods that Allow names."),

@@ -55,11 +55,14 @@ class VideoReviewed(msgspec.Struct, frozen=True):
 
 
 class NotificationWanted(msgspec.Struct, frozen=True):
-    """Someone must be told. ``template`` names the message; ``facts`` fills it in; no personal data here."""
+    """Someone must be told. ``template`` names the message; ``facts`` fills it in; no personal data here.
+
+    ``donor_id`` is the account to write to. What is about the account itself has no ``order_id``.
+    """
 
     notification_id: UUID
     donor_id: UUID
-    order_id: UUID
+    order_id: UUID | None
     template: str
     facts: dict[str, str]
 

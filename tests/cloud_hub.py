@@ -16,13 +16,14 @@ from uuid import UUID
 
 import httpx
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud import main
 from cloud.alembic.migrations import migrate
+from cloud.auth import accounts, letters
 from cloud.auth import service as auth
-from cloud.auth.models import User
+from cloud.auth.models import Link, User
 from cloud.auth.tokens import LIFE_S as TOKEN_LIFE_S
 from cloud.platform.core import Platform, opened
 from cloud.platform.settings import Settings
@@ -97,9 +98,13 @@ class CloudHub:
         return client
 
     def sign_in(self, email: str, password: str) -> Person:
-        tokens = self.stranger.post("/api/v1/auth/sign-in", {"email": email, "password": password})
-        bearer = self.client(authorization=f"Bearer {tokens['access_token']}")
-        who = Person(bearer, email=email, password=password)
+        who = self.as_told(self.stranger.post("/api/v1/auth/sign-in", {"email": email, "password": password}))
+        who.email, who.password = email, password
+        return who
+
+    def as_told(self, tokens: dict[str, str]) -> Person:
+        """Whoever these tokens are of."""
+        who = Person(self.client(authorization=f"Bearer {tokens['access_token']}"))
         who.id = who.get("/api/v1/auth/me")["id"]
         return who
 
@@ -113,18 +118,29 @@ class CloudHub:
 
     def staff(self, role: str) -> Person:
         """Somebody with a new account of this role, signed in."""
-        id, name = new_id(), f"{role}-{secrets.token_hex(4)}"
-        self.run(lambda session: auth.create_user(
-            session, id=id, email=f"{name}@example.org", password=secrets.token_urlsafe(15), role=role, name=name,
-            language="en", now=self.platform.clock.now(),
-        ))  # fmt: skip
-        return self.trusting(str(id))
+        name = f"{role}-{secrets.token_hex(4)}"
+        new = auth.NewAccount(name, f"{name}@example.org", secrets.token_urlsafe(15), "en")
+        return self.trusting(str(self.run(lambda session: auth.create_user(session, self.platform, new, role))))
 
     def donor(self, name: str = "Amina Haddad", language: str = "fr") -> Person:
         email, password = f"{secrets.token_hex(6)}@example.org", secrets.token_urlsafe(15)
         account = {"name": name, "email": email, "password": password, "language": language, "consents": ["order_mail"]}
         self.stranger.post("/api/v1/donors", account)
-        return self.sign_in(email, password)
+        told = {"token": self.token(email), "password": password}
+        who = self.as_told(self.stranger.post("/api/v1/auth/confirm", told))
+        who.email, who.password = email, password
+        return who
+
+    def token(self, email: str) -> str:
+        """What the link of the newest letter to this address says."""
+
+        async def find(session: AsyncSession) -> str:
+            user = await accounts.of_address(session, email)
+            assert user, email
+            newest = select(Link).where(Link.user_id == user.id).order_by(Link.id.desc()).limit(1)
+            return letters.secret(self.platform, (await session.scalars(newest)).one())
+
+        return str(self.run(find))
 
     def site(self, **animals: str) -> str:
         """A new site with these animals, tag to species; its id."""

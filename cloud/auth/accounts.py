@@ -1,32 +1,100 @@
-"""Accounts: who there is, and whether somebody is who they say."""
+"""Accounts: how one begins, how its password changes, and whether somebody is who they say.
+
+Nobody learns here whether an address has an account: registering, forgetting a password and signing in answer alike and
+after the same time. What differs is said by mail, to whoever reads it.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cloud.auth import devices, passwords, schemas
+from cloud.auth import devices, letters, passwords, schemas, sessions
 from cloud.auth.models import Person, Session, User
-from cloud.platform import personal
+from cloud.platform import audit, personal
+from cloud.platform.access import Principal
 from cloud.platform.core import Platform
 from shared.errors import QurbaniError
 
 
 async def create_user(
-    session: AsyncSession, *, id: UUID, email: str, password: str, role: str, name: str, language: str, now: datetime
-) -> None:
-    """Open an account. Raises ``conflict`` where the address has one."""
-    if await session.scalar(select(exists().where(_has(session, email)))):
+    session: AsyncSession, platform: Platform, new: schemas.NewAccount, role: str
+) -> UUID:
+    """Open an account that may be used at once; its id. Raises ``conflict`` where the address has one."""
+    user, is_new = await _written(session, platform, new, role)
+    if not is_new:
         raise QurbaniError("conflict", "there is an account with this address")
-    hashed = await passwords.hash_password(password)
-    session.add(User(
-        id=id, key=await personal.key_of(session, id), person=Person(email.lower(), name),
-        email_index=_index(session, email), password_hash=hashed, role=role, language=language, created=now,
-    ))  # fmt: skip
+    user.confirmed = user.created
     await session.flush()
+    return user.id
+
+
+async def register(session: AsyncSession, platform: Platform, new: schemas.NewAccount, role: str) -> UUID | None:
+    """Open an account that may be used once its address is confirmed, and write to the address.
+
+    The account's id; None where the address has an account in use, whose owner is told by mail that somebody tried.
+    An account that was never confirmed belongs to nobody, so who registers last decides about it. Raises
+    ``weak_password`` and ``too_many_requests``.
+    """
+    passwords.check_new(new.password, new.name, new.email)
+    await devices.count_letter(platform, new.email)
+    user, _ = await _written(session, platform, new, role)
+    audit.about(session, subject=user.id)
+    if user.confirmed or user.disabled:
+        await letters.send(session, platform, user, "address_taken")
+        return None
+    await letters.send(session, platform, user, letters.CONFIRM)
+    return user.id
+
+
+async def confirm(session: AsyncSession, platform: Platform, token: str, password: str) -> User:
+    """Whose address this link confirms. It takes the password too: who registers the address of somebody else cannot
+    have them open the account for him.
+
+    Raises ``bad_link``, ``bad_credentials`` and ``too_many_requests``.
+    """
+    link, user = await letters.opened(session, platform, token, letters.CONFIRM)
+    await devices.count_guess(platform, str(user.id), None, "")
+    if not await passwords.matches(user.password_hash, password):
+        raise QurbaniError("bad_credentials")
+    link.used = user.confirmed = platform.clock.now()
+    return user
+
+
+async def forgotten(session: AsyncSession, platform: Platform, email: str) -> None:
+    """Write to the address, if it has an account, how to choose another password. Raises ``too_many_requests``."""
+    await devices.count_letter(platform, email)
+    user = await of_address(session, email)
+    if user and not user.disabled:
+        audit.about(session, subject=user.id)
+        await letters.send(session, platform, user, letters.RESET)
+
+
+async def reset(session: AsyncSession, platform: Platform, token: str, password: str) -> None:
+    """Another password, by a link; the account is signed out everywhere. Raises ``bad_link`` and ``weak_password``."""
+    link, user = await letters.opened(session, platform, token, letters.RESET)
+    await _change(session, platform, user, password)
+    link.used = platform.clock.now()
+    user.confirmed = user.confirmed or link.used
+    audit.about(session, subject=user.id, actor=user.id, role=user.role)
+    await sessions.end_all(session, user.id, link.used)
+
+
+async def change_password(session: AsyncSession, platform: Platform, who: Principal, old: str, new: str) -> None:
+    """Another password; every other session ends.
+
+    Raises ``bad_credentials`` where ``old`` is not the password, ``weak_password`` and ``too_many_requests``.
+    """
+    user = await session.get_one(User, who.id)
+    await devices.count_guess(platform, str(user.id), None, "")
+    if not await passwords.matches(user.password_hash, old):
+        raise QurbaniError("bad_credentials", "this is not your password")
+    await _change(session, platform, user, new)
+    audit.about(session, subject=user.id)
+    await sessions.end_all(session, user.id, platform.clock.now(), keep=who.session)
 
 
 async def check_password(
@@ -39,8 +107,8 @@ async def check_password(
     """
     user = await of_address(session, email)
     await devices.count_guess(platform, email, user.id if user else None, device)
-    known = user is not None and user.disabled is None
-    if not await passwords.matches(user.password_hash if user and known else None, password) or user is None:
+    is_in_use = user is not None and user.confirmed is not None and user.disabled is None
+    if not await passwords.matches(user.password_hash if user and is_in_use else None, password) or user is None:
         raise QurbaniError("bad_credentials")
     if passwords.is_outdated(user.password_hash):
         user.password_hash = await passwords.hash_password(password)
@@ -68,11 +136,35 @@ async def account(session: AsyncSession, user_id: UUID) -> schemas.Account:
 
 async def of_address(session: AsyncSession, email: str) -> User | None:
     """The account with this address."""
-    return await session.scalar(select(User).where(_has(session, email)))
+    return await session.scalar(select(User).where(User.email_index == _index(session, email)))
 
 
-def _has(session: AsyncSession, email: str) -> ColumnElement[bool]:
-    return User.email_index == _index(session, email)
+async def _written(
+    session: AsyncSession, platform: Platform, new: schemas.NewAccount, role: str
+) -> tuple[User, bool]:
+    """The account of the address, and whether it is new. One that was never confirmed is written anew.
+
+    Whoever else writes one of the same address waits.
+    """
+    hashed, index = await passwords.hash_password(new.password), _index(session, new.email)
+    await session.execute(select(func.pg_advisory_xact_lock(int.from_bytes(index[:8], signed=True))))
+    user = await of_address(session, new.email)
+    is_new = user is None
+    if user is None:
+        id = platform.new_id()
+        user = User(id=id, key=await personal.key_of(session, id), email_index=index, created=platform.clock.now())
+    if not user.confirmed and not user.disabled:
+        user.person = Person(new.email.lower(), new.name)
+        user.password_hash, user.role, user.language = hashed, role, new.language
+        session.add(user)
+        await session.flush()
+    return user, is_new
+
+
+async def _change(session: AsyncSession, platform: Platform, user: User, password: str) -> None:
+    passwords.check_new(password, user.person.name, user.person.email)
+    user.password_hash = await passwords.hash_password(password)
+    await letters.send(session, platform, user, "password_changed")
 
 
 def _index(session: AsyncSession, email: str) -> bytes:

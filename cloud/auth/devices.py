@@ -59,8 +59,16 @@ async def count_guess(platform: Platform, account: str, user: UUID | None, cooki
     """
     id, _, mac = cookie.partition(".")
     known = user is not None and compare_digest(mac, _mac(platform, id, user))
-    name = digest(platform.keys.derive("guess/1"), account.lower().encode(), hashlib.sha256).hex()
-    await limits.spend(platform, "guess", f"{name}/{id if known else 'stranger'}")
+    await limits.spend(platform, "guess", f"{_blind(platform, account)}/{id if known else 'stranger'}")
+
+
+async def count_letter(platform: Platform, address: str) -> None:
+    """Count one letter that a stranger has us send to ``address``. Raises ``too_many_requests``."""
+    await limits.spend(platform, "letter", _blind(platform, address))
+
+
+def _blind(platform: Platform, address: str) -> str:
+    return digest(platform.keys.derive("guess/1"), address.lower().encode(), hashlib.sha256).hex()
 
 
 def _mac(platform: Platform, id: object, user: UUID) -> str:

@@ -41,6 +41,8 @@ class User(Personal, Base):
     role: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(Text)
     created: Mapped[datetime]
+    confirmed: Mapped[datetime | None]
+    """When somebody who reads the mail of the address has said so; nobody signs in before."""
     disabled: Mapped[datetime | None]
 
 
@@ -59,3 +61,16 @@ class Session(Base):
     created: Mapped[datetime]
     used: Mapped[datetime]
     ended: Mapped[datetime | None]
+
+
+class Link(Base):
+    """Something that one may do once by a link in a mail. What the link says is made of ``id`` and is kept nowhere."""
+
+    __tablename__ = "links"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(User.id), index=True)
+    purpose: Mapped[str] = mapped_column(Text)
+    """The template of its letter."""
+    expires: Mapped[datetime]
+    used: Mapped[datetime | None]

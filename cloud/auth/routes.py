@@ -9,7 +9,7 @@ from litestar import delete, get, post
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from cloud.auth import service
-from cloud.auth.schemas import Me, Refresh, Session, SignIn, Tokens
+from cloud.auth.schemas import ChangePassword, Confirm, Forgotten, Me, Refresh, Reset, Session, SignIn, Tokens
 from cloud.platform import given
 from cloud.platform.access import ANYONE, ROLES
 
@@ -23,6 +23,35 @@ async def sign_in(
     """A bearer token and a refresh token for an address and a password."""
     user = await service.check_password(session, platform, data.email, data.password)
     return await service.open_api(session, user, platform, agent)
+
+
+@post("/api/v1/auth/confirm", status_code=200, roles=(ANYONE,), limit="sign-in")
+async def confirm(
+    data: JSONBody[Confirm], platform: given.Platform, session: given.Session, agent: Agent = ""
+) -> Tokens:
+    """Confirm one's address with the link in the letter and the password, and sign in."""
+    user = await service.confirm(session, platform, data.token, data.password)
+    return await service.open_api(session, user, platform, agent)
+
+
+@post("/api/v1/auth/forgotten", status_code=202, roles=(ANYONE,), limit="sign-in")
+async def forgotten(data: JSONBody[Forgotten], platform: given.Platform, session: given.Session) -> None:
+    """Have a letter sent that lets one choose another password. The answer is the same without an account."""
+    await service.forgotten(session, platform, data.email)
+
+
+@post("/api/v1/auth/reset", status_code=204, roles=(ANYONE,), limit="sign-in")
+async def reset(data: JSONBody[Reset], platform: given.Platform, session: given.Session) -> None:
+    """Another password with the link in the letter; signs out everywhere."""
+    await service.reset(session, platform, data.token, data.password)
+
+
+@post("/api/v1/auth/password", status_code=204, roles=ROLES, limit="sign-in")
+async def change_password(
+    data: JSONBody[ChangePassword], platform: given.Platform, session: given.Session, who: given.Who
+) -> None:
+    """Another password; signs out everywhere else."""
+    await service.change_password(session, platform, who, data.old, data.new)
 
 
 @post("/api/v1/auth/refresh", status_code=200, roles=(ANYONE,))
@@ -61,4 +90,7 @@ async def sign_out_one(session_id: FromPath[UUID], session: given.Session, who: 
     await service.end_one(session, who, session_id, now)
 
 
-ROUTES = [sign_in, refresh, sign_out, me, sessions, sign_out_everywhere, sign_out_one]
+ROUTES = [
+    sign_in, confirm, forgotten, reset, change_password, refresh, sign_out, me, sessions, sign_out_everywhere,
+    sign_out_one,
+]

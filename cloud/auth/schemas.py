@@ -8,12 +8,54 @@ from uuid import UUID
 
 import msgspec
 
-from cloud.platform.fields import MAX_PASSWORD
+from cloud.platform.fields import Email, Language, Name, Password
+
+Token = Annotated[str, msgspec.Meta(max_length=200)]
+"""What stands in the link of a letter."""
+
+
+class NewAccount(msgspec.Struct, frozen=True):
+    """What somebody says of themselves."""
+
+    name: Name
+    email: Email
+    password: Password
+    language: Language
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """To whom to write, in which language, and the address that the letter leads to."""
+
+    name: str
+    email: str
+    language: str
+    url: str
 
 
 class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     email: str
-    password: Annotated[str, msgspec.Meta(max_length=MAX_PASSWORD)]
+    password: Password
+
+
+class Confirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    token: Token
+    password: Password
+
+
+class Forgotten(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    email: Email
+
+
+class Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``password`` is the new one."""
+
+    token: Token
+    password: Password
+
+
+class ChangePassword(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    old: Password
+    new: Password
 
 
 class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

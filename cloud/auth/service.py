@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from cloud.auth.accounts import account, check_password, close_account, create_user, of_address
+from cloud.auth.accounts import (
+    account,
+    change_password,
+    check_password,
+    close_account,
+    confirm,
+    create_user,
+    forgotten,
+    of_address,
+    register,
+    reset,
+)
 from cloud.auth.devices import device
+from cloud.auth.letters import letter
+from cloud.auth.models import User
 from cloud.auth.node_tokens import check_node_token, is_node_token, node_token
 from cloud.auth.passwords import hash_pin, new_password
+from cloud.auth.schemas import NewAccount
 from cloud.auth.sessions import (
+    CLEAR,
     bearer,
     cookie,
     cookie_name,
@@ -23,11 +38,16 @@ from cloud.auth.sessions import (
 )
 
 __all__ = [
+    "CLEAR",
+    "NewAccount",
+    "User",
     "account",
     "bearer",
+    "change_password",
     "check_node_token",
     "check_password",
     "close_account",
+    "confirm",
     "cookie",
     "cookie_name",
     "cookies",
@@ -36,9 +56,11 @@ __all__ = [
     "end_all",
     "end_one",
     "end_session",
+    "forgotten",
     "hash_pin",
     "holder",
     "is_node_token",
+    "letter",
     "new_password",
     "node_token",
     "of_address",
@@ -46,5 +68,7 @@ __all__ = [
     "open_page",
     "page_user",
     "refresh",
+    "register",
+    "reset",
     "sessions",
 ]

@@ -31,6 +31,9 @@ ADMIN_LIFE = timedelta(hours=12)
 
 PAGE, API = "page", "api"
 
+CLEAR = {"Clear-Site-Data": '"cache", "storage"'}
+"""What leaves nothing of a session in the browser in which it ends."""
+
 
 async def open_page(session: AsyncSession, user: User, platform: Platform, agent: str = "") -> str:
     """Begin the session of a browser that calls itself ``agent``; the secret of its cookie."""

@@ -33,10 +33,10 @@ MAX_CALL_BYTES = 256 << 10
 State = Annotated[str | None, QueryParameter(name="state")]
 
 
-@post("/api/v1/donors", roles=(ANYONE,), limit="sign-in")
-async def register(data: JSONBody[NewDonor], platform: given.Platform, session: given.Session, now: given.Now) -> Donor:
-    """Open a donor's account."""
-    return await service.register(session, data, now=now, new_id=platform.new_id)
+@post("/api/v1/donors", status_code=202, roles=(ANYONE,), limit="sign-in")
+async def register(data: JSONBody[NewDonor], platform: given.Platform, session: given.Session) -> None:
+    """Ask for a donor's account. The letter says how to confirm the address, or that it has an account already."""
+    await service.register(session, platform, data)
 
 
 @post("/api/v1/donors/find", status_code=200, roles=("admin",))

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
@@ -32,29 +33,40 @@ from cloud.donors.schemas import (
 from cloud.donors.schemas import NewPrice as NewPrice
 from cloud.donors.schemas import Price as Price
 from cloud.platform import audit, personal
+from cloud.platform.core import Platform
 from cloud.platform.paging import Paging, page
 from shared.domain.order import ORDER
 from shared.errors import QurbaniError
 from shared.ids import NewId
 
 
-async def register(session: AsyncSession, new: NewDonor, *, now: datetime, new_id: NewId) -> Donor:
-    """A donor's record and the account of the same id. Raises ``conflict`` where the address has an account."""
-    id = new_id()
-    await auth.create_user(
-        session, id=id, email=new.email, password=new.password, role="donor", name=new.name, language=new.language,
-        now=now,
-    )  # fmt: skip
-    session.add(models.Donor(
-        id=id, key=await personal.key_of(session, id), person=models.Contact(new.name, new.email, new.phone),
-        phone_index=personal.blind(session, "phone", new.phone) if new.phone else None, language=new.language,
-        created=now,
-    ))  # fmt: skip
+def new_donor(said: dict[str, str]) -> NewDonor:
+    """What a form says, if it is as it has to be. Raises ``bad_input``."""
+    try:
+        return msgspec.convert(said, NewDonor)
+    except msgspec.ValidationError as error:
+        raise QurbaniError("bad_input", str(error)) from error
+
+
+async def register(session: AsyncSession, platform: Platform, new: NewDonor) -> None:
+    """A donor's account, to be confirmed by mail, and the record of the same id. See :func:`auth.register`.
+
+    There is no order before the address is confirmed: all that we promise, the video first, goes to it.
+    """
+    account = auth.NewAccount(new.name, new.email, new.password, new.language)
+    id = await auth.register(session, platform, account, "donor")
+    if id is None:
+        return
+    row = await session.get(models.Donor, id)
+    if row is None:
+        row = models.Donor(id=id, key=await personal.key_of(session, id), created=platform.clock.now())
+    row.person = models.Contact(new.name, new.email, new.phone)
+    row.phone_index = personal.blind(session, "phone", new.phone) if new.phone else None
+    row.language = new.language
+    session.add(row)
     await session.flush()
     for purpose in new.consents:
-        await consents.give(session, id, purpose, now)
-    audit.about(session, subject=id)
-    return await donor(session, id)
+        await consents.give(session, id, purpose, platform.clock.now())
 
 
 async def find(session: AsyncSession, told: Find) -> list[Donor]:

@@ -20,7 +20,7 @@ async def send(context: Context, payload: dict[str, Any]) -> None:
     platform, settings = context.platform, context.platform.settings
     notification_id, attempt = UUID(payload["notification_id"]), payload["attempt"]
     async with platform.database.begin() as session:
-        letter = await service.letter(session, notification_id, settings)
+        letter = await service.letter(session, platform, notification_id)
     if letter is None:
         async with context.finish() as session:
             await service.skipped(session, notification_id, platform.clock.now())

@@ -19,7 +19,7 @@ class Base(database.Base):
 
 
 class Notification(Base):
-    """Something that a donor is to be told, once for each order, template and occasion."""
+    """Something that somebody is to be told; of an order once for each template and occasion."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -29,7 +29,7 @@ class Notification(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     donor_id: Mapped[UUID] = mapped_column(index=True)
-    order_id: Mapped[UUID]
+    order_id: Mapped[UUID | None]
     template: Mapped[str] = mapped_column(Text)
     occasion: Mapped[str] = mapped_column(Text, default="", server_default="")
     """Which time it is, of what may happen several times."""

@@ -13,7 +13,7 @@ class Notification(msgspec.Struct, frozen=True):
 
     id: UUID
     donor_id: UUID
-    order_id: UUID
+    order_id: UUID | None
     template: str
     state: str
     reason: str | None

@@ -1,23 +1,25 @@
-"""What donors are told, and how far each notice has come."""
+"""What people are told, and how far each notice has come."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud.auth import service as auth
 from cloud.donors import service as donors
 from cloud.notifications import schemas
 from cloud.notifications.mail import Letter
 from cloud.notifications.models import Attempt, Notification
 from cloud.platform import jobs
+from cloud.platform.core import Platform
 from cloud.platform.paging import Paging, page
-from cloud.platform.settings import Settings
-from shared.domain.notification import NOTIFICATION, TRUE_WHEN
+from shared.domain.notification import NOTIFICATION, OF_ACCOUNTS, TRUE_WHEN
 from shared.errors import QurbaniError
 from shared.events import NotificationWanted
 from shared.pages.languages import choose
@@ -33,11 +35,11 @@ _look = Look(Path(__file__).parent / "templates")
 
 
 async def want(session: AsyncSession, wanted: NotificationWanted, now: datetime) -> None:
-    """Note that a donor is to be told, and the job to do it; once for each order, template and occasion.
+    """Note that somebody is to be told, and the job to do it; of an order once for each template and occasion.
 
     Raises ``bad_event`` for a template that there is not.
     """
-    if wanted.template not in TRUE_WHEN:
+    if wanted.template not in (OF_ACCOUNTS if wanted.order_id is None else TRUE_WHEN):
         raise QurbaniError("bad_event", f"there is no template {wanted.template}")
     row = {
         "id": wanted.notification_id,
@@ -55,24 +57,43 @@ async def want(session: AsyncSession, wanted: NotificationWanted, now: datetime)
         await _enqueue(session, wanted.notification_id, 1, now)
 
 
-async def letter(session: AsyncSession, notification_id: UUID, settings: Settings) -> Letter | None:
-    """What to send, in the donor's language, from what is true now; None where there is nothing (more) to send."""
+async def letter(session: AsyncSession, platform: Platform, notification_id: UUID) -> Letter | None:
+    """What to send, in the reader's language, from what is true now; None where there is nothing (more) to send."""
     notification = await session.get_one(Notification, notification_id)
-    if notification.state != NOTIFICATION.first or await _bar(session, notification):
+    if notification.state != NOTIFICATION.first:
         return None
-    order = await donors.get(session, notification.order_id)
-    donor = await donors.donor(session, notification.donor_id)
-    language = choose([donor.language])
-    facts = {
-        "donor": donor.name,
-        "reference": order.reference,
-        "names": [share.name for share in order.shares],
-        "url": f"{settings.base_url}/orders/{order.id}",
-    }
-    subject, text, html = (
-        _look.render(f"{notification.template}.{part}", language, **facts) for part in ("subject", "txt", "html")
+    if notification.order_id is None:
+        return await _of_account(session, platform, notification)
+    return await _of_order(session, platform, notification, notification.order_id)
+
+
+async def _of_account(session: AsyncSession, platform: Platform, notification: Notification) -> Letter | None:
+    told = await auth.letter(
+        session, platform, notification.id, user_id=notification.donor_id, template=notification.template
     )
-    return Letter(notification.id, donor.name, donor.email, language, subject, text, html)
+    return told and _written(notification, told.name, told.email, told.language, url=told.url)
+
+
+async def _of_order(
+    session: AsyncSession, platform: Platform, notification: Notification, order_id: UUID
+) -> Letter | None:
+    if await _bar(session, notification):
+        return None
+    order = await donors.get(session, order_id)
+    donor = await donors.donor(session, notification.donor_id)
+    return _written(
+        notification, donor.name, donor.email, donor.language, reference=order.reference,
+        names=[share.name for share in order.shares], url=f"{platform.settings.base_url}/orders/{order.id}",
+    )  # fmt: skip
+
+
+def _written(notification: Notification, name: str, email: str, wanted_language: str, **facts: Any) -> Letter:
+    language = choose([wanted_language])
+    subject, text, html = (
+        _look.render(f"{notification.template}.{part}", language, reader=name, **facts)
+        for part in ("subject", "txt", "html")
+    )
+    return Letter(notification.id, name, email, language, subject, text, html)
 
 
 async def sent(session: AsyncSession, notification_id: UUID, attempt: int, now: datetime) -> None:
@@ -90,6 +111,8 @@ async def skipped(session: AsyncSession, notification_id: UUID, now: datetime) -
 
 async def _bar(session: AsyncSession, notification: Notification) -> str | None:
     """Why a notification must not be sent now."""
+    if notification.order_id is None:
+        return None
     order = await donors.get(session, notification.order_id)
     if order.state not in TRUE_WHEN[notification.template]:
         return "not_true"
@@ -101,7 +124,7 @@ async def not_sent(
     session: AsyncSession, notification_id: UUID, attempt: int, error: QurbaniError, now: datetime
 ) -> None:
     """An attempt was of no use: try again later, or give up where the server refuses for good or never answers."""
-    address = (await donors.donor(session, (await session.get_one(Notification, notification_id)).donor_id)).email
+    address = (await auth.account(session, (await session.get_one(Notification, notification_id)).donor_id)).email
     answer = error.detail.replace(address, "...") if address else error.detail
     session.add(Attempt(notification_id=notification_id, number=attempt, at=now, answer=answer))
     if error.retry and attempt <= len(PAUSES):

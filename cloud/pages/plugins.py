@@ -9,7 +9,7 @@ from litestar.config.app import AppConfig
 from litestar.exceptions import NotFoundException
 from litestar.plugins import InitPlugin
 
-from cloud.pages.routes import AnyRequest, problem
+from cloud.pages.frame import AnyRequest, problem
 from cloud.platform.core import Platform
 from shared.problems import problem_response
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from cloud.platform.fields import Password
 from cloud.processing import service as processing
 from cloud.processing.service import Case, HeardName, Waiting
 from cloud.uploads.service import Ahead
@@ -17,8 +18,36 @@ class SignIn(msgspec.Struct, frozen=True):
     """The form of that name; ``to`` is the page that was asked for."""
 
     email: str = ""
-    password: str = ""
+    password: Password = ""
     to: str = ""
+
+
+class Register(msgspec.Struct, frozen=True):
+    """The form of somebody who wants an account; the language is the page's."""
+
+    name: str = ""
+    email: str = ""
+    password: str = ""
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """A password beside the token of a link."""
+
+    token: str = ""
+    password: Password = ""
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """The address to write to."""
+
+    email: str = ""
+
+
+class ChangePassword(msgspec.Struct, frozen=True):
+    """The password, and what is to be it."""
+
+    old: Password = ""
+    new: Password = ""
 
 
 class Film(msgspec.Struct, frozen=True):

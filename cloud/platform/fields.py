@@ -9,8 +9,8 @@ from msgspec import Meta
 MAX_PASSWORD = 256
 
 Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
-Password = Annotated[str, Meta(min_length=15, max_length=MAX_PASSWORD)]
-"""Without a second factor at least 15 characters (NIST SP 800-63B-4, section 3.1.1.2)."""
+Password = Annotated[str, Meta(max_length=MAX_PASSWORD)]
+"""Which may be chosen, :func:`cloud.auth.passwords.check_new` says."""
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
 """A BCP 47 tag, such as ``ar`` or ``fr-DZ``."""

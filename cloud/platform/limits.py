@@ -29,7 +29,7 @@ log = structlog.get_logger()
 class Limit(msgspec.Struct, frozen=True):
     """``closed``: without Redis nobody passes, instead of everybody."""
 
-    allowance: int
+    allowance: float
     period_s: float
     closed: bool = False
 
@@ -39,9 +39,11 @@ LIMITS = {
     "write": Limit(120, 60),
     "sign-in": Limit(30, 60, closed=True),
     "guess": Limit(30, 3600, closed=True),
+    "letter": Limit(5, 3600),
     "none": Limit(0, 0),
 }
-"""``sign-in`` counts by address, and covers whatever costs a slow hash; ``guess`` counts passwords by account."""
+"""``sign-in`` counts by address, and covers whatever costs a slow hash; ``guess`` counts passwords by account,
+``letter`` the letters to an address that strangers ask for."""
 
 RETRY_WITHOUT_REDIS_S = 5
 PATIENCE_S = 1.0

@@ -17,3 +17,6 @@ TRUE_WHEN = {
     "order_overdue": ("cancelled",),
 }
 """The states of an order in which each template is true. Nothing is sent in any other."""
+
+OF_ACCOUNTS = ("confirm_address", "address_taken", "reset_password", "password_changed")
+"""The templates that are about somebody's account."""

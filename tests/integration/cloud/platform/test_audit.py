@@ -58,7 +58,7 @@ def test_what_people_change_is_told_with_who_and_on_what(hub: CloudHub, since: S
     assert ("donors.pay", "admin", "done", admin, order["id"], {}) in since.of("donors.pay")
     assert ("executors.allocate", "admin", "done", admin, order["id"], {}) in since.of("executors.allocate")
     assert {"state": "paid"} in [row[5] for row in since.of("donors.move") if row[4] == order["id"]]
-    signed_in = [row for row in since.of("auth.sign_in") if row[3] == donor.id]
+    signed_in = [row for row in since.of("auth.confirm") if row[3] == donor.id]
     assert [row[1:3] for row in signed_in] == [("donor", "done")]
 
 
