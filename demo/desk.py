@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from demo.answers import answer
+from demo.authenticator import Authenticator
 from demo.mailbox import LINK, Mailbox
 
 CONFIRM_S = 60.0
@@ -68,6 +69,14 @@ class Donor(Person):
 
 class Admin(Person):
     """Whoever runs the hub: sites, animals, executors, boxes; books payments and allocates."""
+
+    app: Authenticator | None = None
+
+    def sign_in(self) -> None:
+        """With a code of the app, which is set up the first time."""
+        super().sign_in()
+        self.app = self.app or Authenticator(self.post("/api/v1/auth/second-factor/begin")["secret"])
+        self.post("/api/v1/auth/second-factor", {"code": self.app.code()})
 
     def add_site(self, name: str, timezone: str, languages: list[str]) -> str:
         site: str = self.post("/api/v1/sites", {"name": name, "timezone": timezone, "languages": languages})["id"]

@@ -115,6 +115,14 @@ class Gathering:
         return whole
 
 
+def picture_url(text: str) -> str:
+    """One text as a QR code: a ``data:`` address of an SVG, for a page that is shown to a phone."""
+    import zxingcpp
+
+    drawn = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="M").to_svg()
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawn.encode()).decode()}"
+
+
 def _id(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()[:16].upper()
 

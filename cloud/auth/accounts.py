@@ -75,7 +75,7 @@ async def forgotten(session: AsyncSession, platform: Platform, email: str) -> No
 
 async def reset(session: AsyncSession, platform: Platform, token: str, password: str) -> None:
     """Another password, by a link; the account is signed out everywhere. Raises ``bad_link`` and ``weak_password``."""
-    link, user = await letters.opened(session, platform, token, letters.RESET)
+    link, user = await letters.opened(session, platform, token, letters.RESET, letters.INVITED)
     await _change(session, platform, user, password)
     link.used = platform.clock.now()
     user.confirmed = user.confirmed or link.used
@@ -162,7 +162,8 @@ async def _written(
 
 
 async def _change(session: AsyncSession, platform: Platform, user: User, password: str) -> None:
-    passwords.check_new(password, user.person.name, user.person.email)
+    least = passwords.LEAST_OF_TWO if user.second_factor else passwords.LEAST
+    passwords.check_new(password, user.person.name, user.person.email, least=least)
     user.password_hash = await passwords.hash_password(password)
     await letters.send(session, platform, user, "password_changed")
 

@@ -23,23 +23,29 @@ class Gate(AbstractAuthenticationMiddleware):
         platform: Platform = connection.app.state.platform
         scheme, _, token = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            if service.is_node_token(token):
-                return AuthenticationResult(_box(platform, connection, token), None)
-            async with platform.database.begin() as session:
-                return AuthenticationResult(await service.bearer(session, platform, token), None)
+            who = await _bearer(platform, token)
+            if who.key:
+                _possessed(platform, connection, who, token)
+            return AuthenticationResult(who, None)
         cookie = connection.cookies.get(service.cookie_name(platform), "")
         refuse_foreign(connection.scope["method"], connection.headers, signed_in=bool(cookie))
         return AuthenticationResult(await _page_user(platform, cookie) if cookie else None, None)
 
 
-def _box(platform: Platform, connection: ASGIConnection[Any, Any, Any, Any], token: str) -> Principal:
-    """The box that the token is of, if the sender holds its key. Raises ``not_signed_in`` or ``clock_skew``."""
-    who, scope = service.check_node_token(platform, token), connection.scope
+async def _bearer(platform: Platform, token: str) -> Principal:
+    if service.is_node_token(token):
+        return service.check_node_token(platform, token)
+    async with platform.database.begin() as session:
+        return await service.bearer(session, platform, token)
+
+
+def _possessed(platform: Platform, connection: ASGIConnection[Any, Any, Any, Any], who: Principal, token: str) -> None:
+    """Return when the sender holds the key that the token is bound to. Raises ``not_signed_in`` or ``clock_skew``."""
+    scope = connection.scope
     tokens.check_possession(
         connection.headers.get(tokens.PROOF, ""), VerifyKey(who.key), scope["method"], scope["path"], token,
         now_ms=to_ms(platform.clock.now()),
     )  # fmt: skip
-    return who
 
 
 async def _page_user(platform: Platform, cookie: str) -> Principal | None:

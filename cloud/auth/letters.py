@@ -22,9 +22,12 @@ from cloud.platform.core import Platform
 from shared.errors import QurbaniError
 from shared.events import NotificationWanted
 
-CONFIRM, RESET = "confirm_address", "reset_password"
-LIVES = {CONFIRM: timedelta(days=1), RESET: timedelta(minutes=30)}
-PATHS = {CONFIRM: "/confirm", RESET: "/reset", "address_taken": "/forgotten", "password_changed": "/forgotten"}
+CONFIRM, RESET, INVITED = "confirm_address", "reset_password", "invited"
+LIVES = {CONFIRM: timedelta(days=1), RESET: timedelta(minutes=30), INVITED: timedelta(days=3)}
+PATHS = {
+    CONFIRM: "/confirm", RESET: "/reset", INVITED: "/reset", "address_taken": "/forgotten",
+    "password_changed": "/forgotten", "second_factor_removed": "/forgotten",
+}  # fmt: skip
 """Where each letter leads."""
 
 
@@ -55,9 +58,9 @@ async def letter(
     return schemas.Letter(user.person.name, user.person.email, user.language, address)
 
 
-async def opened(session: AsyncSession, platform: Platform, token: str, purpose: str) -> tuple[Link, User]:
+async def opened(session: AsyncSession, platform: Platform, token: str, *purposes: str) -> tuple[Link, User]:
     """The link that a letter's ``token`` is of, locked until it is used, and whose it is. Raises ``bad_link``."""
-    query = select(Link, User).join(User).where(Link.id == _id(token), Link.purpose == purpose)
+    query = select(Link, User).join(User).where(Link.id == _id(token), Link.purpose.in_(purposes))
     found = (await session.execute(query.with_for_update(of=Link))).first()
     if found is None or not compare_digest(secret(platform, found[0]), token):
         raise QurbaniError("bad_link")

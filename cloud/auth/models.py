@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import CheckConstraint, ForeignKey, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.platform import database
@@ -20,10 +20,11 @@ class Base(database.Base):
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Whose account it is. ``email`` is in lower case."""
+    """Whose account it is. ``email`` is in lower case; ``totp`` the secret of their app, empty where there is none."""
 
     email: str = ""
     name: str = ""
+    totp: bytes = b""
 
 
 class User(Personal, Base):
@@ -44,6 +45,12 @@ class User(Personal, Base):
     confirmed: Mapped[datetime | None]
     """When somebody who reads the mail of the address has said so; nobody signs in before."""
     disabled: Mapped[datetime | None]
+    second_factor: Mapped[datetime | None]
+    """Since when codes of the app are asked for."""
+    totp_step: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Of the newest code that was taken: it and those before are no good any more."""
+    recovery: Mapped[list[str]] = mapped_column(default=list)
+    """Hashes of the codes that help who has lost the phone."""
 
 
 class Session(Base):
@@ -56,6 +63,12 @@ class Session(Base):
     kind: Mapped[str] = mapped_column(Text)
     """``page`` or ``api``; the secret of one is no good as the other."""
     secret_hash: Mapped[bytes]
+    prior_hash: Mapped[bytes | None]
+    """Of the refresh token before, which may be shown again by who has not heard the answer."""
+    device_key: Mapped[bytes | None]
+    """The Ed25519 public key that a program proves its hold of with every call, if it gave one."""
+    proved: Mapped[datetime | None]
+    """When the second factor was last shown in it."""
     agent: Mapped[str] = mapped_column(Text)
     """What its owner knows it by, such as ``Firefox, Android``."""
     created: Mapped[datetime]

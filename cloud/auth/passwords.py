@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 LEAST = 15
 """Characters of a password that is all there is (NIST SP 800-63B-4, section 3.1.1.2)."""
+LEAST_OF_TWO = 8
+"""Of one beside a second factor."""
 
 # 64 MiB, 3 passes, 4 lanes: the second recommended option of RFC 9106, a third of a second.
 _hasher = PasswordHasher()
@@ -36,14 +38,14 @@ def new_password() -> str:
     return secrets.token_urlsafe(15)
 
 
-def check_new(password: str, *own: str) -> None:
+def check_new(password: str, *own: str, least: int = LEAST) -> None:
     """Raise ``weak_password`` where a password is too short or easy to guess; ``own`` is known of its owner.
 
     Nothing is asked of the signs in it, and it never expires.
     """
     password = _normal(password)
-    if len(password) < LEAST:
-        raise QurbaniError("weak_password", f"a password has at least {LEAST} characters", reason="short", least=LEAST)
+    if len(password) < least:
+        raise QurbaniError("weak_password", f"a password has at least {least} characters", reason="short", least=least)
     if is_guessable(password, own):
         raise QurbaniError("weak_password", "this is among what guessers try first", reason="guessable")
 

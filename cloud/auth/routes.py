@@ -5,15 +5,34 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from litestar import delete, get, post
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar import delete, get, patch, post
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from cloud.auth import service
-from cloud.auth.schemas import ChangePassword, Confirm, Forgotten, Me, Refresh, Reset, Session, SignIn, Tokens
+from cloud.auth.schemas import (
+    AccountChange,
+    App,
+    ChangePassword,
+    Code,
+    Confirm,
+    Forgotten,
+    Invitation,
+    Listed,
+    Me,
+    Proved,
+    Refresh,
+    Reset,
+    Session,
+    SignIn,
+    Tokens,
+)
 from cloud.platform import given
 from cloud.platform.access import ANYONE, ROLES
 
 Agent = Annotated[str, HeaderParameter(name="user-agent")]
+Proof = Annotated[str, HeaderParameter(name="qurbani-proof")]
+OfRole = Annotated[str | None, QueryParameter(name="role")]
+Before = Annotated[UUID | None, QueryParameter(name="before")]
 
 
 @post("/api/v1/auth/sign-in", status_code=200, roles=(ANYONE,), limit="sign-in")
@@ -22,7 +41,7 @@ async def sign_in(
 ) -> Tokens:
     """A bearer token and a refresh token for an address and a password."""
     user = await service.check_password(session, platform, data.email, data.password)
-    return await service.open_api(session, user, platform, agent)
+    return await service.open_api(session, user, platform, agent, data.device_key)
 
 
 @post("/api/v1/auth/confirm", status_code=200, roles=(ANYONE,), limit="sign-in")
@@ -31,7 +50,7 @@ async def confirm(
 ) -> Tokens:
     """Confirm one's address with the link in the letter and the password, and sign in."""
     user = await service.confirm(session, platform, data.token, data.password)
-    return await service.open_api(session, user, platform, agent)
+    return await service.open_api(session, user, platform, agent, data.device_key)
 
 
 @post("/api/v1/auth/forgotten", status_code=202, roles=(ANYONE,), limit="sign-in")
@@ -55,9 +74,12 @@ async def change_password(
 
 
 @post("/api/v1/auth/refresh", status_code=200, roles=(ANYONE,))
-async def refresh(data: JSONBody[Refresh], platform: given.Platform) -> Tokens:
-    """The next pair of tokens. Each refresh token works once; the second time it ends the session."""
-    return await service.refresh(platform, data.refresh_token)
+async def refresh(data: JSONBody[Refresh], platform: given.Platform, proof: Proof = "") -> Tokens:
+    """The next pair of tokens. Each refresh token works once; the second time it ends the session.
+
+    A program that gave a device key proves with each call to hold it, and may ask again within 30 seconds.
+    """
+    return await service.refresh(platform, data.refresh_token, proof)
 
 
 @post("/api/v1/auth/sign-out", status_code=204, roles=(ANYONE,))
@@ -66,10 +88,59 @@ async def sign_out(data: JSONBody[Refresh], session: given.Session, now: given.N
     await service.end_session(session, data.refresh_token, now)
 
 
-@get("/api/v1/auth/me", roles=ROLES)
+@get("/api/v1/auth/me", roles=ROLES, waiting=True)
 async def me(who: given.Who) -> Me:
     """Who is asking."""
     return Me(who.id, who.role, who.name, who.language)
+
+
+@post("/api/v1/auth/second-factor/begin", status_code=200, roles=ROLES, waiting=True)
+async def begin_second_factor(session: given.Session, who: given.Who) -> App:
+    """The secret of an app for codes. It counts once a first code of it was sent."""
+    return await service.begin_second_factor(session, who)
+
+
+@post("/api/v1/auth/second-factor", status_code=200, roles=ROLES, waiting=True)
+async def prove(
+    data: JSONBody[Code], platform: given.Platform, session: given.Session, who: given.Who
+) -> Proved:
+    """Show one's second factor: after signing in, and again before money, roles and erasure. Each code works once."""
+    return Proved(await service.prove(session, platform, who, data.code))
+
+
+@delete("/api/v1/auth/second-factor", roles=ROLES, step_up=True)
+async def remove_second_factor(platform: given.Platform, session: given.Session, who: given.Who) -> None:
+    """Do without an app, or begin with another one; signs out everywhere."""
+    await service.remove_second_factor(session, platform, who.id)
+
+
+@get("/api/v1/accounts", roles=("admin",))
+async def accounts(session: given.Session, role: OfRole = None, before: Before = None) -> list[Listed]:
+    """The newest accounts, a hundred at a time."""
+    return await service.accounts_of(session, role, before)
+
+
+@post("/api/v1/accounts", roles=("admin",), step_up=True)
+async def invite(data: JSONBody[Invitation], platform: given.Platform, session: given.Session) -> Listed:
+    """Open an account for somebody, who is written to and chooses the password."""
+    return await service.invite(session, platform, data)
+
+
+@patch("/api/v1/accounts/{user_id:uuid}", roles=("admin",), step_up=True)
+async def change_account(
+    user_id: FromPath[UUID], data: JSONBody[AccountChange], platform: given.Platform, session: given.Session,
+    who: given.Who,
+) -> Listed:
+    """Another role, shut out, or let in again; at once, and signed out everywhere."""
+    return await service.change_account(session, platform, who, user_id, data)
+
+
+@delete("/api/v1/accounts/{user_id:uuid}/second-factor", roles=("admin",), step_up=True)
+async def remove_anothers_second_factor(
+    user_id: FromPath[UUID], platform: given.Platform, session: given.Session
+) -> None:
+    """For somebody who has lost phone and recovery codes: let them set up another app when they sign in."""
+    await service.remove_second_factor(session, platform, user_id)
 
 
 @get("/api/v1/auth/sessions", roles=ROLES)
@@ -92,5 +163,6 @@ async def sign_out_one(session_id: FromPath[UUID], session: given.Session, who: 
 
 ROUTES = [
     sign_in, confirm, forgotten, reset, change_password, refresh, sign_out, me, sessions, sign_out_everywhere,
-    sign_out_one,
+    sign_out_one, begin_second_factor, prove, remove_second_factor, accounts, invite, change_account,
+    remove_anothers_second_factor,
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 
+from cloud.platform.access import ROLES
 from cloud.platform.fields import Email, Language, Name, Password
 
 Token = Annotated[str, msgspec.Meta(max_length=200)]
@@ -32,14 +33,20 @@ class Letter(msgspec.Struct, frozen=True):
     url: str
 
 
+DeviceKey = Annotated[str, msgspec.Meta(max_length=44)]
+"""An Ed25519 public key in base64url, or nothing. Whoever gives one proves to hold it with every later call."""
+
+
 class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     email: str
     password: Password
+    device_key: DeviceKey = ""
 
 
 class Confirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: Token
     password: Password
+    device_key: DeviceKey = ""
 
 
 class Forgotten(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,3 +113,51 @@ class Session(msgspec.Struct, frozen=True):
     created: datetime
     used: datetime
     current: bool
+
+
+class App(msgspec.Struct, frozen=True):
+    """What an app for codes needs: the secret in base32, and the same as an address to be shown as a QR code."""
+
+    secret: str
+    uri: str
+
+
+class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The six digits that the app shows, or a recovery code."""
+
+    code: Annotated[str, msgspec.Meta(max_length=40)]
+
+
+class Proved(msgspec.Struct, frozen=True):
+    """Recovery codes, only with the first code of an app. They are not shown again."""
+
+    recovery_codes: list[str]
+
+
+Role = Literal[ROLES]  # type: ignore[valid-type]
+
+
+class Invitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    email: Email
+    role: Role
+    language: Language
+
+
+class AccountChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is left out stays as it is."""
+
+    role: Role | None = None
+    disabled: bool | None = None
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """An account as admins see it; the moments say since when, or null."""
+
+    id: UUID
+    role: str
+    name: str
+    created: datetime
+    confirmed: datetime | None
+    disabled: datetime | None
+    second_factor: datetime | None

@@ -19,7 +19,11 @@ from cloud.auth.letters import letter
 from cloud.auth.models import User
 from cloud.auth.node_tokens import check_node_token, is_node_token, node_token
 from cloud.auth.passwords import hash_pin, new_password
-from cloud.auth.schemas import NewAccount
+from cloud.auth.schemas import App, NewAccount
+from cloud.auth.second_factor import begin as begin_second_factor
+from cloud.auth.second_factor import prove
+from cloud.auth.second_factor import remove as remove_second_factor
+from cloud.auth.second_factor import state as second_factor
 from cloud.auth.sessions import (
     CLEAR,
     bearer,
@@ -36,13 +40,19 @@ from cloud.auth.sessions import (
     refresh,
     sessions,
 )
+from cloud.auth.staff import accounts_of, invite
+from cloud.auth.staff import change as change_account
 
 __all__ = [
     "CLEAR",
+    "App",
     "NewAccount",
     "User",
     "account",
+    "accounts_of",
     "bearer",
+    "begin_second_factor",
+    "change_account",
     "change_password",
     "check_node_token",
     "check_password",
@@ -59,6 +69,7 @@ __all__ = [
     "forgotten",
     "hash_pin",
     "holder",
+    "invite",
     "is_node_token",
     "letter",
     "new_password",
@@ -67,8 +78,11 @@ __all__ = [
     "open_api",
     "open_page",
     "page_user",
+    "prove",
     "refresh",
     "register",
+    "remove_second_factor",
     "reset",
+    "second_factor",
     "sessions",
 ]

@@ -6,6 +6,8 @@ It costs one read by primary key.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import secrets
 from datetime import datetime, timedelta
@@ -20,15 +22,22 @@ from cloud.auth import devices, schemas
 from cloud.auth.models import Session, User
 from cloud.auth.tokens import LIFE_S, AccessTokens
 from cloud.platform import audit
-from cloud.platform.access import Principal
+from cloud.platform.access import SECOND_FACTOR, Principal
 from cloud.platform.core import Platform
+from shared.clock import to_ms
+from shared.crypto import VerifyKey
 from shared.errors import QurbaniError
+from sync import tokens
 
 IDLE = timedelta(days=7)
 """An unused session ends after this; one of an admin after :data:`ADMIN_LIFE`, used or not."""
 LIFE = timedelta(days=30)
 ADMIN_LIFE = timedelta(hours=12)
 
+RETRY = timedelta(seconds=30)
+"""How long a program whose device has proved itself may show the refresh token before again."""
+
+REFRESH = "/api/v1/auth/refresh"
 PAGE, API = "page", "api"
 
 CLEAR = {"Clear-Site-Data": '"cache", "storage"'}
@@ -41,9 +50,15 @@ async def open_page(session: AsyncSession, user: User, platform: Platform, agent
     return f"{held.id}.{secret}"
 
 
-async def open_api(session: AsyncSession, user: User, platform: Platform, agent: str = "") -> schemas.Tokens:
-    """Begin the session of a program."""
+async def open_api(
+    session: AsyncSession, user: User, platform: Platform, agent: str = "", device_key: str = ""
+) -> schemas.Tokens:
+    """Begin the session of a program. With a ``device_key`` its tokens are good only for who holds that key.
+
+    Raises ``bad_input`` for a key that is none.
+    """
     held, secret = await _open(session, user, API, platform, agent)
+    held.device_key = _device_key(device_key) if device_key else None
     return _pair(platform, held, secret)
 
 
@@ -75,25 +90,47 @@ async def holder(session: AsyncSession, session_id: UUID, now: datetime) -> Prin
     return None
 
 
-async def refresh(platform: Platform, token: str) -> schemas.Tokens:
-    """Exchange a refresh token for its successor; the old one is used up.
+async def refresh(platform: Platform, token: str, proof: str = "") -> schemas.Tokens:
+    """Exchange a refresh token for its successor; the old one is used up. ``proof`` is the device's, for this call.
 
-    Raises ``not_signed_in``. A token that was used up already has been copied, by whoever came first or by
-    whoever comes now, so it ends the session for both (RFC 9700, section 4.14.2).
+    Raises ``not_signed_in``, and ``clock_skew`` where the proof is not of this moment. A token that was used up already
+    has been copied, by whoever came first or by whoever comes now, so it ends the session for both (RFC 9700, section
+    4.14.2). But where the answer was lost it is no copy: whoever proves to be the same device may ask again, as long as
+    nobody has used the successor.
     """
     now = platform.clock.now()
     async with platform.database.begin() as session:
         found = await _find(session, _id(token), API, now, lock=True)
         if found:
             held, user = found
-            if compare_digest(held.secret_hash, _digest(_secret(token))):
+            if _is_from_its_device(held, token, proof, now) and _may_follow(held, token, now):
                 secret = secrets.token_urlsafe(32)
-                held.secret_hash, held.used = _digest(secret), now
+                held.prior_hash, held.secret_hash, held.used = _digest(_secret(token)), _digest(secret), now
                 await audit.record(session, "auth.refresh", now=now, subject=held.id, actor=user.id, role=user.role)
                 return _pair(platform, held, secret)
             held.ended = now
             await audit.record(session, "auth.reuse", now=now, subject=held.id, role="stranger", outcome="refused")
     raise QurbaniError("not_signed_in", "the session has ended")
+
+
+def _may_follow(held: Session, token: str, now: datetime) -> bool:
+    """Whether a successor may be given for ``token``: it is the newest, or the one before and its answer was lost."""
+    shown = _digest(_secret(token))
+    is_prior = held.prior_hash is not None and compare_digest(held.prior_hash, shown)
+    is_lost = is_prior and held.device_key is not None and now - held.used <= RETRY
+    return is_lost or compare_digest(held.secret_hash, shown)
+
+
+def _is_from_its_device(held: Session, token: str, proof: str, now: datetime) -> bool:
+    if held.device_key is None:
+        return True
+    try:
+        tokens.check_possession(proof, VerifyKey(held.device_key), "POST", REFRESH, token, now_ms=to_ms(now))
+    except QurbaniError as error:
+        if error.code == "clock_skew":  # nobody else could have made it
+            raise
+        return False
+    return True
 
 
 async def sessions(session: AsyncSession, who: Principal, now: datetime) -> list[schemas.Session]:
@@ -178,7 +215,11 @@ async def _find(
 
 
 def _principal(held: Session, user: User) -> Principal:
-    return Principal(user.id, user.role, user.person.name, user.language, session=held.id)
+    is_two = user.role in SECOND_FACTOR or user.second_factor is not None
+    return Principal(
+        user.id, user.role, user.person.name, user.language, held.device_key or b"", session=held.id,
+        proved=held.proved, waits=is_two and held.proved is None,
+    )  # fmt: skip
 
 
 def _expiry(held: Session, user: User) -> datetime:
@@ -189,6 +230,14 @@ def _expiry(held: Session, user: User) -> datetime:
 
 def _access_tokens(platform: Platform) -> AccessTokens:
     return AccessTokens(platform.keys.derive("access-token/1"), platform.settings.base_url)
+
+
+def _device_key(text: str) -> bytes:
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        return VerifyKey(raw).raw
+    except (binascii.Error, ValueError) as error:
+        raise QurbaniError("bad_input", "device_key is no Ed25519 public key", field="device_key") from error
 
 
 def _digest(secret: str) -> bytes:

@@ -113,7 +113,7 @@ async def refunds(session: given.Session) -> list[Refund]:
     return await payments.refunds(session)
 
 
-@post("/api/v1/refunds/approve", status_code=200, roles=("admin",))
+@post("/api/v1/refunds/approve", status_code=200, roles=("admin",), step_up=True)
 async def approve_refund(
     data: JSONBody[ApproveRefund], session: given.Session, now: given.Now, who: given.Who
 ) -> Refund:

@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.auth import service as auth
 from cloud.donors import service as donors
 from cloud.pages.frame import MAX_FORM_BYTES, AnyRequest, Page, To, again, local, page
-from cloud.pages.schemas import ChangePassword, Chosen, Forgotten, Register, SignIn
+from cloud.pages.schemas import ChangePassword, Chosen, Code, Forgotten, Register, SignIn
 from cloud.platform import given
 from cloud.platform.access import ANYONE, ROLES
 from cloud.platform.core import Platform
+from shared import codes
 from shared.errors import QurbaniError
 from shared.pages.visitor import language_of
 
@@ -128,6 +129,43 @@ async def reset(
     return Redirect("/sign-in", status_code=303)
 
 
+@get("/second-factor", roles=ROLES, waiting=True)
+async def second_factor_form(request: AnyRequest, session: given.Session, who: given.Who, to: To = "/home") -> Page:
+    """The form for a code; where there is no app yet, the way to one."""
+    return await _second_factor(request, session, who, local(to))
+
+
+@post("/second-factor/begin", roles=ROLES, waiting=True, request_max_body_size=MAX_FORM_BYTES)
+async def second_factor_begin(session: given.Session, who: given.Who) -> Redirect:
+    """Show the secret for an app."""
+    await auth.begin_second_factor(session, who)
+    return Redirect("/second-factor", status_code=303)
+
+
+@post("/second-factor", roles=ROLES, waiting=True, limit="sign-in", request_max_body_size=MAX_FORM_BYTES)
+async def second_factor(
+    data: URLEncodedBody[Code], request: AnyRequest, platform: given.Platform, session: given.Session, who: given.Who
+) -> Response[Any]:
+    """Show one's second factor, and go to the page that was asked for."""
+    try:
+        recovery_codes = await auth.prove(session, platform, who, data.code.strip())
+    except QurbaniError as error:
+        return await _second_factor(request, session, who, local(data.to), error)
+    if recovery_codes:
+        return page(request, "recovery_codes.html", codes=recovery_codes, to=local(data.to))
+    return Redirect(local(data.to), status_code=303)
+
+
+async def _second_factor(
+    request: AnyRequest, session: AsyncSession, who: given.Who, to: str, error: QurbaniError | None = None
+) -> Page:
+    is_there, app = await auth.second_factor(session, who)
+    facts = {"is_there": is_there, "app": app, "picture": codes.picture_url(app.uri) if app else "", "to": to}
+    if error:
+        return again(request, session, "second_factor.html", error, ("wrong_code", "too_many_requests"), **facts)
+    return page(request, "second_factor.html", refused="", **facts)
+
+
 @get("/account", roles=ROLES)
 async def account(request: AnyRequest, session: given.Session, who: given.Who, now: given.Now) -> Page:
     """Where one is signed in, and the form for another password."""
@@ -175,5 +213,6 @@ async def _signed_in(
 
 HANDLERS = [
     sign_in_form, sign_in, sign_out, register_form, register, confirm_form, confirm, forgotten_form, forgotten,
-    reset_form, reset, account, change_password, end_one, end_all,
+    reset_form, reset, second_factor_form, second_factor_begin, second_factor, account, change_password, end_one,
+    end_all,
 ]

@@ -52,6 +52,9 @@ def problem(request: AnyRequest, error: Exception) -> Response[Any]:
     ours = as_qurbani_error(error)
     if ours.code == "not_signed_in":
         return Redirect("/sign-in", status_code=303, query_params={"to": request.url.path})
+    if ours.code in ("second_factor_needed", "step_up_needed"):
+        to = request.url.path if request.method == "GET" else "/home"
+        return Redirect("/second-factor", status_code=303, query_params={"to": to})
     status = problem_response(request, error).status_code
     return page(request, "problem.html", status, status=status)
 

@@ -43,6 +43,13 @@ class Forgotten(msgspec.Struct, frozen=True):
     email: str = ""
 
 
+class Code(msgspec.Struct, frozen=True):
+    """A code of the app, or a recovery code; ``to`` is the page that was asked for."""
+
+    code: str = ""
+    to: str = ""
+
+
 class ChangePassword(msgspec.Struct, frozen=True):
     """The password, and what is to be it."""
 

@@ -31,7 +31,7 @@ OWN_ROLES = ("donor", "driver", "buyer")
 """Who sees only what is theirs; that they look is nobody's business."""
 ONE_VIEW = timedelta(hours=1)
 """A player asks for a video in dozens of pieces: within this time they are one view."""
-REFUSALS = ("bad_credentials", "bad_link", "bad_code", "bad_assertion", "unknown_node")
+REFUSALS = ("bad_credentials", "bad_link", "wrong_code", "bad_code", "bad_assertion", "unknown_node")
 """Told of strangers, too. Of who has signed in, every 403 and 404 is: someone else's is as if it were not there."""
 
 _NOTE = "audit"

@@ -18,5 +18,7 @@ TRUE_WHEN = {
 }
 """The states of an order in which each template is true. Nothing is sent in any other."""
 
-OF_ACCOUNTS = ("confirm_address", "address_taken", "reset_password", "password_changed")
+OF_ACCOUNTS = (
+    "confirm_address", "address_taken", "reset_password", "password_changed", "invited", "second_factor_removed",
+)  # fmt: skip
 """The templates that are about somebody's account."""
