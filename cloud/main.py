@@ -36,6 +36,7 @@ from cloud.platform.cache import Cache
 from cloud.platform.conditional import Conditional
 from cloud.platform.consumer import Consumer, Handler, by_group
 from cloud.platform.core import Platform, opened
+from cloud.platform.csrf import from_our_page
 from cloud.platform.forever import forever
 from cloud.platform.jobs import Job
 from cloud.platform.limits import limited
@@ -100,7 +101,7 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
         dependencies={name: Provide(give, sync_to_thread=False) for name, give in given.items()}
         | {"session": Provide(session), "paging": Provide(paging.paging, sync_to_thread=False)},
         middleware=[Measured, Conditional, Gate, Cache, idempotency.Once],
-        guards=[limited, permitted],
+        guards=[limited, permitted, from_our_page],
         state=State({"platform": platform}),
         after_exception=[tell],
         before_send=[paging.link],

@@ -12,6 +12,7 @@ import httpx
 
 from demo.answers import answer
 from demo.authenticator import Authenticator
+from demo.browser import Browser
 from demo.mailbox import LINK, Mailbox
 
 CONFIRM_S = 60.0
@@ -54,9 +55,9 @@ class Donor(Person):
         return donor
 
     @contextmanager
-    def browse(self) -> Iterator[httpx.Client]:
+    def browse(self) -> Iterator[Browser]:
         """A browser in which the donor has signed in on the page: it has the cookie and no token."""
-        with httpx.Client(base_url=self.http.base_url, timeout=30, headers={"Origin": self._origin}) as browser:
+        with Browser(self._origin) as browser:
             page = browser.post("/sign-in", data={"email": self.email, "password": self.password, "to": "/orders"})
             if page.status_code != 303:
                 answer(page)

@@ -116,6 +116,7 @@ TABLE: dict[str, Kind] = {
     "not_signed_in": Kind(401, "Sign in first", "Sign in again and repeat the request."),
     "bad_credentials": Kind(401, "Name and secret do not match", "Check both and try again."),
     "weak_password": Kind(400, "This password is too easy to guess", "Take a longer one: four unrelated words."),
+    "stale_form": Kind(403, "This form is too old", "Load the page again, and send it once more."),
     "wrong_code": Kind(401, "This code does not hold", "Take the next one that the app shows, or a recovery code."),
     "second_factor_needed": Kind(403, "A second factor is needed", "Send a code of your app; set one up if you must."),
     "step_up_needed": Kind(403, "Show your second factor again", "Send a code of your app and repeat the request."),

@@ -29,6 +29,7 @@ from cloud.auth.tokens import LIFE_S as TOKEN_LIFE_S
 from cloud.platform.core import Platform, opened
 from cloud.platform.settings import Settings
 from demo.authenticator import Authenticator
+from demo.browser import Browser
 from demo.servers import Room, Servers
 from shared import settings
 from shared.clock import Clock
@@ -109,6 +110,13 @@ class CloudHub:
         self._clients.append(client)
         return client
 
+    def browser(self, **headers: str) -> Browser:
+        """A browser that follows redirects."""
+        browser = Browser(self.url, **headers)
+        browser.follow_redirects = True
+        self._clients.append(browser)
+        return browser
+
     def sign_in(self, email: str, password: str) -> Person:
         who = self.as_told(self.stranger.post("/api/v1/auth/sign-in", {"email": email, "password": password}))
         who.email, who.password = email, password
@@ -125,11 +133,25 @@ class CloudHub:
 
         async def sign_in(session: AsyncSession) -> str:
             found = await auth.open_api(session, await session.get_one(User, UUID(id)), self.platform)
-            proved = update(SignedIn).where(SignedIn.user_id == UUID(id)).values(proved=self.platform.clock.now())
-            await session.execute(proved)
+            await self._prove(session, id)
             return found.access_token
 
         return Person(self.client(authorization=f"Bearer {self.run(sign_in)}"), id=id)
+
+    def page_session(self, id: str) -> str:
+        """The cookie of somebody whom the hub has signed in in a browser."""
+
+        async def sign_in(session: AsyncSession) -> str:
+            cookie = await auth.open_page(session, await session.get_one(User, UUID(id)), self.platform)
+            await self._prove(session, id)
+            return cookie
+
+        return str(self.run(sign_in))
+
+    async def _prove(self, session: AsyncSession, id: str) -> None:
+        """As if they had just shown a second factor."""
+        now = self.platform.clock.now()
+        await session.execute(update(SignedIn).where(SignedIn.user_id == UUID(id)).values(proved=now))
 
     def staff(self, role: str) -> Person:
         """Somebody with a new account of this role, signed in."""

@@ -17,7 +17,10 @@ from sync import tokens
 
 
 class Gate(AbstractAuthenticationMiddleware):
-    """Sets ``request.user`` to the :class:`Principal`, or None for a stranger; the routes' roles decide the rest."""
+    """Sets ``request.user`` to the :class:`Principal`, or None for a stranger; the routes' roles decide the rest.
+
+    ``request.auth`` is what the request came with: ``bearer``, ``cookie`` or None.
+    """
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         platform: Platform = connection.app.state.platform
@@ -26,10 +29,11 @@ class Gate(AbstractAuthenticationMiddleware):
             who = await _bearer(platform, token)
             if who.key:
                 _possessed(platform, connection, who, token)
-            return AuthenticationResult(who, None)
+            return AuthenticationResult(who, "bearer")
         cookie = connection.cookies.get(service.cookie_name(platform), "")
         refuse_foreign(connection.scope["method"], connection.headers, signed_in=bool(cookie))
-        return AuthenticationResult(await _page_user(platform, cookie) if cookie else None, None)
+        who = await _page_user(platform, cookie) if cookie else None
+        return AuthenticationResult(who, "cookie" if cookie else None)
 
 
 async def _bearer(platform: Platform, token: str) -> Principal:

@@ -10,7 +10,7 @@ from litestar.params import QueryParameter
 from litestar.response import Redirect
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cloud.platform import audit
+from cloud.platform import audit, csrf
 from shared.errors import QurbaniError
 from shared.pages.look import Look
 from shared.pages.visitor import here, language_of
@@ -22,14 +22,18 @@ To = Annotated[str, QueryParameter(name="to")]
 
 MAX_FORM_BYTES = 16 << 10
 
-_look = Look(Path(__file__).parent / "templates")
+FOLDER = Path(__file__).parent / "templates"
+
+_look = Look(FOLDER)
 
 
 def page(request: AnyRequest, template: str, status_code: int = 200, **facts: Any) -> Page:
     who = request.scope.get("user")
-    facts |= {"who": who, "path": request.url.path}
+    token = csrf.token(request)
+    facts |= {"who": who, "path": request.url.path, "csrf": token}
     html = _look.render(template, language_of(request, who.language if who else None), **facts)
-    return Response(html, status_code=status_code, media_type=MediaType.HTML)
+    cookies = [csrf.cookie(request.app.state.platform, token)]
+    return Response(html, status_code=status_code, media_type=MediaType.HTML, cookies=cookies)
 
 
 def again(
@@ -56,7 +60,7 @@ def problem(request: AnyRequest, error: Exception) -> Response[Any]:
         to = request.url.path if request.method == "GET" else "/home"
         return Redirect("/second-factor", status_code=303, query_params={"to": to})
     status = problem_response(request, error).status_code
-    return page(request, "problem.html", status, status=status)
+    return page(request, "problem.html", status, status=status, code=ours.code)
 
 
 def local(to: str) -> str:

@@ -129,6 +129,7 @@ ROUTES = [
             review_queue, review_next, review, decide,
         ],
         exception_handlers={Exception: problem},
+        opt={"form": True},
         include_in_schema=False,
     ),
     assets.router(opt={"roles": (ANYONE,), "limit": "none"}),

@@ -18,7 +18,6 @@ from tests.cloud_hub import CloudHub, Person
 DONORS, SIGN_IN = "/api/v1/donors", "/api/v1/auth/sign-in"
 CONFIRM, FORGOTTEN, RESET = "/api/v1/auth/confirm", "/api/v1/auth/forgotten", "/api/v1/auth/reset"
 GOOD, OTHER = "teapot river cloud", "velvet harbour nine"
-FORM = {"sec-fetch-site": "same-origin"}
 
 
 def account(email: str = "", password: str = GOOD, **more: Any) -> dict[str, Any]:
@@ -40,8 +39,7 @@ def token(mail: Mail) -> str:
 
 def test_from_the_form_to_the_first_page(busy_hub: CloudHub, mailbox: Mailbox) -> None:
     """As somebody does it in a browser without script, in three languages."""
-    new, browser = account(), busy_hub.client(**FORM)
-    browser.follow_redirects = True
+    new, browser = account(), busy_hub.browser()
     for language, title in (("ar", "إنشاء حساب"), ("fr", "Créer un compte"), ("en", "Create an account")):
         assert title in browser.get("/language/" + language, params={"to": "/register"}).text
     weak = browser.post("/register", data={**new, "password": "short"})
@@ -168,7 +166,6 @@ def test_people_see_their_account_page(busy_hub: CloudHub) -> None:
 
 
 def signed_in(hub: CloudHub, person: Person) -> httpx.Client:
-    browser = hub.client(**FORM)
-    browser.follow_redirects = True
+    browser = hub.browser()
     assert browser.post("/sign-in", data={"email": person.email, "password": person.password}).is_success
     return browser

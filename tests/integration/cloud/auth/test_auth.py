@@ -184,7 +184,10 @@ ORDER = {"species": "sheep", "shares": [{"name": "Ahmed", "language": "ar"}]}
 def test_no_page_of_another_site_acts_for_its_visitor(
     hub: CloudHub, browser: dict[str, str], headers: dict[str, str], status: int
 ) -> None:
-    sent = {name: value.format(url=hub.url) for name, value in headers.items()} | browser
+    token = hub.stranger.http.get("/", headers=browser).cookies["csrf"]
+    brought = {"Cookie": f"{browser['Cookie']}; csrf={token}", "X-CSRF-Token": token}
+    hub.stranger.http.cookies.clear()
+    sent = {name: value.format(url=hub.url) for name, value in headers.items()} | brought
     assert hub.stranger.http.post("/api/v1/orders", json=ORDER, headers=sent).status_code == status
 
 

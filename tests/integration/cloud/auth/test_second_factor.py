@@ -113,8 +113,7 @@ def test_in_the_browser_the_first_sign_in_sets_the_app_up(hub: CloudHub) -> None
     hub.staff("auditor")
     email = f"{secrets.token_hex(6)}@example.org"
     hub.admin.post("/api/v1/accounts", {"name": "Nadia", "email": email, "role": "auditor", "language": "en"})
-    browser = hub.client(**{"sec-fetch-site": "same-origin"})
-    browser.follow_redirects = True
+    browser = hub.browser()
     browser.post("/reset", data={"token": hub.token(email), "password": PASSWORD})
     start = browser.post("/sign-in", data={"email": email, "password": PASSWORD, "to": "/review"})
     assert start.url.path == "/second-factor"
