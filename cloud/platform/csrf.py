@@ -54,7 +54,9 @@ def cookie_name(platform: Platform) -> str:
 
 async def from_our_page(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """The guard of the whole application. Raises ``stale_form``."""
-    if connection.scope["method"] in SAFE or not (handler.opt.get("form") or connection.auth == "cookie"):
+    if connection.scope["method"] in SAFE or connection.auth == "bearer":
+        return
+    if not (handler.opt.get("form") or connection.auth == "cookie"):
         return
     platform: Platform = connection.app.state.platform
     held = connection.cookies.get(cookie_name(platform), "")

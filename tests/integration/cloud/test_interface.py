@@ -87,6 +87,8 @@ def test_no_field_can_be_given_what_breaks_the_hub_and_none_is_taken_that_is_not
         for raw in (b"", b"[" * 100_000, b'{"\xff', b"null"):
             assert ask(who, method, url, content=raw, headers={"content-type": "application/json"}).status_code == 400
         for more in ({"role": "admin"}, {"verified": True}, {"id": "0"}):
+            if more.keys() & body.keys():
+                continue  # here it is one that is known
             assert ask(who, method, url, json={**body, **more}).status_code == 400, "an unknown field was taken"
     assert tried > 400
 
