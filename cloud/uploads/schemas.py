@@ -111,7 +111,7 @@ class Place(msgspec.Struct, frozen=True):
     held: str | None = None
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(min_length=3, max_length=500)]
 
 
