@@ -162,10 +162,14 @@ class CloudHub:
     def donor(self, name: str = "Amina Haddad", language: str = "fr") -> Person:
         email, password = f"{secrets.token_hex(6)}@example.org", secrets.token_urlsafe(15)
         account = {"name": name, "email": email, "password": password, "language": language, "consents": ["order_mail"]}
+        return self.registered(account)
+
+    def registered(self, account: dict[str, Any]) -> Person:
+        """A donor who has asked for this account, and confirmed the address."""
         self.stranger.post("/api/v1/donors", account)
-        told = {"token": self.token(email), "password": password}
+        told = {"token": self.token(account["email"]), "password": account["password"]}
         who = self.as_told(self.stranger.post("/api/v1/auth/confirm", told))
-        who.email, who.password = email, password
+        who.email, who.password = account["email"], account["password"]
         return who
 
     def token(self, email: str) -> str:

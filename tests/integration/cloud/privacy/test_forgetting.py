@@ -22,17 +22,16 @@ from tests.filmed import Filmed
 
 NAME, HOLDER, EXECUTOR = "Zaynab Kanariya", "Layla Kanariya", "Karim Kanariya"
 MAIL, PHONE = "layla.kanariya@example.org", "+213555123987"
+PASSWORD = "teapot river cloud"
 CANARIES = (NAME, "Zeineb Kanariya", HOLDER, EXECUTOR, MAIL, PHONE)
 
 
 @pytest.fixture(scope="module")
 def film(busy_hub: CloudHub, mailbox: Mailbox) -> Filmed:
     """Of a donor every field of whom is a canary, told to the end; and there is an order that nobody has paid."""
-    password = "kanariya kanariya"
-    account = {"name": HOLDER, "email": MAIL, "password": password, "language": "fr", "phone": PHONE,
+    account = {"name": HOLDER, "email": MAIL, "password": PASSWORD, "language": "fr", "phone": PHONE,
                "consents": ["order_mail"]}
-    busy_hub.stranger.post("/api/v1/donors", account)
-    film = Filmed(busy_hub, NAME, donor=busy_hub.sign_in(MAIL, password))
+    film = Filmed(busy_hub, NAME, donor=busy_hub.registered(account))
     share = {"name": NAME, "language": "ar", "spellings": ["Zeineb Kanariya"]}
     film.donor.post("/api/v1/orders", {"species": "goat", "shares": [share]})
     executor = {"name": EXECUTOR, "language": "ar", "pin": "493817"}
@@ -165,8 +164,8 @@ def test_who_is_erased_is_gone_everywhere_and_the_audit_stays_whole(film: Filmed
     assert not [canary for canary in CANARIES if canary in after]
     film.donor.get("/api/v1/orders", status=401)
     assert busy_hub.admin.post("/api/v1/donors/find", {"phone": PHONE}) == []
-    account = {"name": HOLDER, "email": MAIL, "password": "kanariya kanariya", "language": "fr"}
-    assert busy_hub.stranger.post("/api/v1/auth/sign-in", {"email": MAIL, "password": "kanariya kanariya"}, status=401)
+    account = {"name": HOLDER, "email": MAIL, "password": PASSWORD, "language": "fr"}
+    assert busy_hub.stranger.post("/api/v1/auth/sign-in", {"email": MAIL, "password": PASSWORD}, status=401)
     Person(busy_hub.stranger.http).post("/api/v1/donors", account)  # the address is free
 
     chain = Chain(busy_hub.platform.database, busy_hub.platform.clock, busy_hub.platform.keys.sign, 1)
