@@ -106,7 +106,7 @@ def test_entries_name_nobody(hub: CloudHub, since: Since) -> None:
     assert donor.email not in told
 
 
-OF_NOBODY = {"auth.me", "pages.home", "pages.script", "platform.backlog"}
+OF_NOBODY = {"auth.me", "health.backlog", "pages.home", "pages.script"}
 """What staff may look at without a trace: there is nobody and no video in it."""
 
 
