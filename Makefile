@@ -14,7 +14,7 @@ ifneq ($(wildcard ../shared/media),)
 export QURBANI_MEDIA ?= $(abspath ../shared/media)
 endif
 
-.PHONY: demo test test-slow test-services lint bench lock clean
+.PHONY: demo test test-slow test-services test-kafka lint bench lock clean
 .DEFAULT_GOAL := test
 
 # make demo         the whole story on this machine; stays up
@@ -34,6 +34,11 @@ test-services: export QURBANI_REDIS_URL ?= redis://127.0.0.1:6379/0
 test-services: export QURBANI_MQTT_URL ?= mqtt://127.0.0.1:1883
 test-services: $(INSTALLED)
 	$(BIN)/pytest -n $(WORKERS) -m "services and not slow"
+
+# The tests of events and of what is killed over them, with a real Apache Kafka: QURBANI_KAFKA, or out of KAFKA_HOME.
+test-kafka: $(INSTALLED)
+	$(BIN)/python -m tests.apache_kafka $(BIN)/pytest -n $(WORKERS) -m "not slow" \
+		tests/integration/cloud/platform tests/integration/cloud/uploads tests/chaos/cloud
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

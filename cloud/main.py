@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
@@ -19,9 +19,11 @@ from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp, Scope
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud import health
+from cloud.admin import service as admin
 from cloud.apply import cases, sticks
 from cloud.apply import service as ops
 from cloud.apply.cases import Quarantined
@@ -51,7 +53,9 @@ from shared.headers import SecurityHeaders
 from shared.problems import PROBLEM_HANDLERS, as_qurbani_error
 from sync.messages import MEDIA_TYPE
 
-SERVICES = ("auth", "donors", "executors", "uploads", "processing", "notifications", "privacy", "apply", "pages")
+SERVICES = (
+    "auth", "donors", "executors", "uploads", "processing", "notifications", "privacy", "admin", "apply", "pages",
+)  # fmt: skip
 """Every service, the lower ones first.
 
 Each may have ``routes.ROUTES``, ``events.HANDLERS``, ``jobs.JOBS``, and ``plugins.PLUGINS`` (Litestar's, made with
@@ -75,6 +79,14 @@ def handlers(services: Iterable[str] = SERVICES) -> list[Handler]:
     return list(chain.from_iterable(offered(services, "events", "HANDLERS")))
 
 
+def groups() -> dict[str, set[str]]:
+    """The consumer groups of each topic, of all services."""
+    found: dict[str, set[str]] = {}
+    for handler in handlers():
+        found.setdefault(handler.topic, set()).add(handler.group)
+    return found
+
+
 def jobs(services: Iterable[str] = SERVICES) -> list[Job]:
     return list(chain.from_iterable(offered(services, "jobs", "JOBS")))
 
@@ -95,7 +107,8 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
         return request.user
 
     pulse = health.Pulse(platform)
-    given = {"platform": lambda: platform, "pulse": lambda: pulse, "now": platform.clock.now, "who": who}
+    given = {"platform": lambda: platform, "pulse": lambda: pulse, "now": platform.clock.now, "who": who,
+             "groups": groups}  # fmt: skip
     app = Litestar(
         route_handlers=[*health.ROUTES, *chain(*offered(services, "routes", "ROUTES"))],
         dependencies={name: Provide(give, sync_to_thread=False) for name, give in given.items()}
@@ -141,7 +154,7 @@ async def serve(platform: Platform, services: Sequence[str]) -> None:
 
 async def relay(platform: Platform, services: Sequence[str]) -> None:
     """Send the events of the outbox; one relay serves all services, and takes over when another dies."""
-    await forever("relay", Relay(platform.database, platform.settings, platform.clock).live)
+    await forever("relay", Relay(platform.database, platform.settings, platform.clock, groups()).live)
 
 
 async def link(platform: Platform, services: Sequence[str]) -> None:
@@ -225,6 +238,14 @@ async def rotate_keys(settings: Settings, moved: Callable[[int, int], None]) -> 
         return await rotation.rotate(platform.database, platform.keys.masters, moved)
 
 
+async def reconcile(settings: Settings, patience: timedelta, tell: Callable[[admin.Break], None]) -> None:
+    """Tell of every break, as it is found; see :mod:`cloud.admin.breaks`. Changes nothing."""
+    async with opened(settings) as platform, platform.database.begin() as session:
+        await session.execute(text("SET TRANSACTION READ ONLY"))
+        async for each in admin.reconcile(session, groups(), platform.clock.now(), patience):
+            tell(each)
+
+
 class Redriven(msgspec.Struct, frozen=True):
     """How much was sent round again: events to their consumers, parked jobs, ops of boxes that apply now."""
 
@@ -235,13 +256,10 @@ class Redriven(msgspec.Struct, frozen=True):
 
 async def redrive(settings: Settings) -> Redriven:
     """Take up everything unfinished: dead letters, events that a broker lost, parked jobs, parked ops."""
-    groups: dict[str, set[str]] = {}
-    for handler in handlers():
-        groups.setdefault(handler.topic, set()).add(handler.group)
     async with opened(settings) as platform, platform.database.begin() as session:
         now = platform.clock.now()
         return Redriven(
-            events=await outbox.reopen(session, groups),
+            events=await outbox.reopen(session, groups()),
             jobs=await ledger.unpark(session, now),
             ops=await ops.retry_parked(session, now),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -15,6 +15,7 @@ import structlog
 import typer
 
 from cloud import main
+from cloud.admin import service as admin
 from cloud.alembic import migrations
 from cloud.platform.settings import Settings
 from commands import cloud_audit, cloud_events, cloud_routes
@@ -106,6 +107,27 @@ def rotate_keys(as_json: AsJson = False) -> None:
         done = asyncio.run(main.rotate_keys(load(), counted))
     said = f"{done} keys wrapped anew; the old master key is gone"
     typer.echo(msgspec.json.encode({"keys": done}) if as_json else said)
+
+
+@app.command()
+def reconcile(
+    patience_h: Annotated[float, typer.Option(help="Hours for what takes its time: boxes without a network.")] = 24,
+    as_json: AsJson = False,
+) -> None:
+    """Follow every order to its notice and name what does not fit together. Changes nothing; exit code 1 for breaks."""
+    found = 0
+
+    def tell(each: admin.Break) -> None:
+        nonlocal found
+        found += 1
+        line = f"{each.kind} {each.subject} {each.detail} (mended by: {each.owner})"
+        typer.echo(msgspec.json.encode(each) if as_json else line)
+
+    asyncio.run(main.reconcile(load(), timedelta(hours=patience_h), tell))
+    if not as_json:
+        typer.echo(f"{found} breaks")
+    if found:
+        raise typer.Exit(1)
 
 
 @app.command()

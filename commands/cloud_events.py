@@ -27,10 +27,13 @@ mode, one schema a topic, checked at both ends (`shared/events.py`). The key of 
 donor, where all shares on an animal are one donor's, else the record that it is about. Events of one key arrive in the
 order in which they were committed.
 
-An event is a row of the outbox, committed with what it tells of; a relay sends it afterwards, again after a crash, and
-again after the broker has lost its data (`qurbani cloud redrive`). Each group of consumers notes the event's `id` in
-the transaction of its effect, so it takes effect once. What fails for good goes to the topic with `{DEAD}` at its end,
-why in the header `reason`, and comes back with `redrive`.
+An event is a row of the outbox, committed with what it tells of; a relay sends it afterwards, and again after a crash.
+Each group of consumers notes the event's `id` in the transaction of its effect, so it takes effect once. What fails for
+good, after five attempts at most, is kept as a row with its reason, and a copy goes to the topic with `{DEAD}` at its
+end; the page `/queues`, `POST /api/v1/queues/take-up` and `qurbani cloud redrive` bring it back.
+
+The broker may be down, wiped or replaced. The relay keeps the last offset that each partition gave it: where that now
+ends earlier, everything that some group has not taken goes again, before anything new.
 
 With `QURBANI_KAFKA_PREFIX` every topic and group begins with that.
 """

@@ -108,3 +108,11 @@ def decode(raw: bytes) -> tuple[Event, Any]:
         return event, msgspec.convert(event.data, TOPICS[event.type])
     except (msgspec.MsgspecError, KeyError) as error:
         raise QurbaniError("bad_event", f"an event that fits no schema: {error}") from error
+
+
+def id_of(raw: bytes) -> UUID | None:
+    """The id of an event, whether or not its data fit; None where it is no event."""
+    try:
+        return msgspec.json.decode(raw, type=Event).id
+    except msgspec.MsgspecError:
+        return None

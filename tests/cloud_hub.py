@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud import main
+from cloud.admin.service import Break, reconcile
 from cloud.alembic.migrations import migrate
 from cloud.auth import accounts, letters
 from cloud.auth import service as auth
@@ -238,6 +240,16 @@ class CloudHub:
             return [row[0] if len(row) == 1 else tuple(row) for row in rows]
 
         found: list[Any] = self.run(ask)
+        return found
+
+    def breaks(self) -> list[Break]:
+        """What does not fit together, and nothing has time left to."""
+
+        async def look(session: AsyncSession) -> list[Break]:
+            found = reconcile(session, main.groups(), self.platform.clock.now(), timedelta(0))
+            return [each async for each in found]
+
+        found: list[Break] = self.run(look)
         return found
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Consumers: each event's effect once for each group; what fails for good goes to the dead-letter topic."""
+"""Consumers: each event's effect once for each group; what fails for good becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cloud.platform import inbox, kafka
+from cloud.platform import inbox, kafka, letters
 from cloud.platform.database import Database
 from cloud.platform.settings import Settings
 from shared import events
@@ -22,6 +22,8 @@ from shared.errors import QurbaniError
 log = structlog.get_logger()
 
 TRIES = 5
+TOGETHER = 50
+"""So many messages share a transaction: its flush to the disk takes longer than most effects."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 
 
@@ -67,15 +69,28 @@ class Consumer:
                 await _commit(consumer, batches)
 
     async def _take_all(self, producer: AIOKafkaProducer, records: Sequence[ConsumerRecord]) -> None:
-        for record in records:
-            await self._take(producer, record)
+        """The messages of a partition, in their order: many in a transaction, each alone where that fails."""
+        for first in range(0, len(records), TOGETHER):
+            some = records[first : first + TOGETHER]
+            if len(some) > 1 and await self._applied(some):
+                continue
+            for record in some:
+                await self._take(producer, record, tried=int(len(some) > 1))
 
-    async def _take(self, producer: AIOKafkaProducer, record: ConsumerRecord) -> None:
-        """Bring about one message's effect, or lay it aside with the reason."""
-        attempt, pause = 1, FIRST_PAUSE_S
+    async def _applied(self, records: Sequence[ConsumerRecord]) -> bool:
+        try:
+            await self._apply(records)
+        except Exception as error:
+            log.info("event.apart", topic=records[0].topic, group=self.group, count=len(records), error=repr(error))
+            return False
+        return True
+
+    async def _take(self, producer: AIOKafkaProducer, record: ConsumerRecord, tried: int) -> None:
+        """Bring about one message's effect, or lay it aside with the reason; it was ``tried`` before."""
+        attempt, pause = 1 + tried, FIRST_PAUSE_S
         while True:
             try:
-                await self._apply(record)
+                await self._apply([record])
                 return
             except Exception as error:
                 if isinstance(error, QurbaniError) and error.code == "unavailable":
@@ -89,22 +104,27 @@ class Consumer:
             pause = min(pause * 2, LONGEST_PAUSE_S)
             await asyncio.sleep(pause)
 
-    async def _apply(self, record: ConsumerRecord) -> None:
-        event, data = events.decode(record.value or b"")
+    async def _apply(self, records: Sequence[ConsumerRecord]) -> None:
+        """Their effects, all or none."""
+        told = [events.decode(record.value or b"") for record in records]
         async with self._database.begin() as session:
-            if await inbox.take(session, self.group, event.id):
-                await self._handlers[event.type].handle(session, event, data)
+            new = await inbox.take(session, self.group, {event.id for event, _ in told})
+            for event, data in told:
+                if event.id in new:
+                    new.remove(event.id)
+                    await self._handlers[event.type].handle(session, event, data)
 
     async def _lay_aside(
         self, producer: AIOKafkaProducer, record: ConsumerRecord, error: Exception, attempts: int
     ) -> None:
         log.error("event.dead", topic=record.topic, group=self.group, offset=record.offset, error=repr(error))
-        facts = {
-            "reason": repr(error),
-            "attempts": str(attempts),
-            "group": self.group,
-            "source": f"{record.topic}/{record.partition}/{record.offset}",
-        }
+        source = f"{record.topic}/{record.partition}/{record.offset}"
+        async with self._database.begin() as session:
+            await letters.lay_aside(
+                session, record.topic.removeprefix(self._settings.kafka_prefix), self.group, record.value or b"",
+                reason=repr(error), attempts=attempts, source=source,
+            )  # fmt: skip
+        facts = {"reason": repr(error), "attempts": str(attempts), "group": self.group, "source": source}
         headers = [(name, value.encode()) for name, value in facts.items()]
         await producer.send_and_wait(record.topic + kafka.DEAD, record.value, key=record.key, headers=headers)
 

@@ -1,4 +1,5 @@
-"""What a route may ask for by name: ``platform``, ``session``, ``paging``, ``now``, ``who``; main.py provides them."""
+"""What a route may ask for by name: ``platform``, ``session``, ``paging``, ``now``, ``who`` and ``groups``; main.py
+provides them."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from datetime import datetime
 from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cloud.platform import access, core, paging
+from cloud.platform import access, core, outbox, paging
 
 Platform = NamedDependency[core.Platform]
 Session = NamedDependency[AsyncSession]
@@ -18,3 +19,5 @@ Now = NamedDependency[datetime]
 """The moment of the request, UTC."""
 Who = NamedDependency[access.Principal]
 """Who is asking; only where the route's ``roles`` let nobody in who has not signed in."""
+Groups = NamedDependency[outbox.Groups]
+"""The consumer groups of each topic, of all services."""

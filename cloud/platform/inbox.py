@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -23,14 +24,15 @@ class Taken(Base):
     taken: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-async def take(session: AsyncSession, group: str, event_id: UUID) -> bool:
-    """Whether this is the first time. A second consumer of the same event waits here for the first one's commit."""
-    row = insert(Taken).values(group=group, event_id=event_id).on_conflict_do_nothing()
-    return (await session.execute(row.returning(Taken.event_id))).first() is not None
+async def take(session: AsyncSession, group: str, event_ids: Collection[UUID]) -> set[UUID]:
+    """Those that are taken for the first time. A second consumer of one waits here for the first one's commit."""
+    # In one order, so that two never wait for each other.
+    row = insert(Taken).values([{"group": group, "event_id": id} for id in sorted(event_ids)])
+    return set(await session.scalars(row.on_conflict_do_nothing().returning(Taken.event_id)))
 
 
 def unfinished(
-    topic: InstrumentedAttribute[str], event_id: InstrumentedAttribute[UUID], groups: dict[str, set[str]]
+    topic: InstrumentedAttribute[str], event_id: InstrumentedAttribute[UUID], groups: Mapping[str, Collection[str]]
 ) -> ColumnElement[bool]:
     """The condition that some group of an event's topic has not taken it. ``groups`` are the groups of each topic."""
     return or_(

@@ -35,6 +35,7 @@ class Work(Base):
     __table_args__ = (
         UniqueConstraint("queue", "key"),
         Index("ix_jobs_open", "queue", "due", postgresql_where="state IN ('queued', 'running')"),
+        Index("ix_jobs_done", "queue", "ended", postgresql_where="state = 'done'"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -48,6 +49,9 @@ class Work(Base):
     """Whose work it is now; another's finish, heartbeat or failure no longer counts."""
     reason: Mapped[str | None] = mapped_column(Text)
     created: Mapped[datetime]
+    started: Mapped[datetime | None]
+    """Of the last attempt."""
+    ended: Mapped[datetime | None]
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -74,7 +78,7 @@ class Context(msgspec.Struct, frozen=True):
         Raises ``lost_lease`` before anything is written where another worker has taken the job over.
         """
         async with self.platform.database.begin() as session:
-            await _move(session, self.claim, state="done", reason=None)
+            await _move(session, self.claim, state="done", reason=None, ended=self.platform.clock.now())
             yield session
 
 
@@ -114,7 +118,7 @@ async def claim(database: Database, queue: str, now: datetime, lease: timedelta)
         taken = await session.execute(
             update(Work)
             .where(Work.id == ready)
-            .values(state="running", attempts=Work.attempts + 1, due=now + lease, lease=token)
+            .values(state="running", attempts=Work.attempts + 1, due=now + lease, lease=token, started=now)
             .returning(Work.id, Work.key, Work.payload, Work.attempts)
         )
         row = taken.first()
@@ -146,10 +150,13 @@ async def fail(database: Database, held: Claim, error: Exception, now: datetime)
         )
 
 
-async def unpark(session: AsyncSession, now: datetime) -> int:
-    """Give every parked job its attempts back; how many there were."""
+async def unpark(session: AsyncSession, now: datetime, id: UUID | None = None) -> int:
+    """Give a parked job its attempts back, or every one; how many there were."""
+    parked = update(Work).where(Work.state == "parked")
     found = await session.execute(
-        update(Work).where(Work.state == "parked").values(state="queued", attempts=0, due=now).returning(Work.queue)
+        (parked if id is None else parked.where(Work.id == id))
+        .values(state="queued", attempts=0, due=now)
+        .returning(Work.queue)
     )
     queues = list(found.scalars())
     session.info.setdefault(BELLS, set()).update(queues)

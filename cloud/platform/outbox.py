@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from sqlalchemy import BigInteger, Identity, Index, Text, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, Identity, Index, Row, Text, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cloud.platform import inbox, kafka
+from cloud.platform import acknowledged, inbox, kafka, letters
 from cloud.platform.database import Database
 from cloud.platform.forever import heard
 from cloud.platform.models import Base
@@ -28,9 +30,11 @@ from shared import events
 from shared.clock import Clock
 from shared.ids import NewId, new_id
 
+log = structlog.get_logger()
+
 SOURCE = "urn:qurbani:hub"
 CHANNEL = "qurbani_outbox"
-PAGE = 500
+PAGE = 1_000
 LOCK = 0x71757262_6F757462  # any number; the same in every relay
 
 
@@ -49,6 +53,10 @@ class Outgoing(Base):
     sent: Mapped[datetime | None]
     parked: Mapped[str | None] = mapped_column(Text)
     """Why the broker will never take it."""
+
+
+PENDING = Outgoing.sent.is_(None) & Outgoing.parked.is_(None)
+"""The condition that an event is still to be sent."""
 
 
 async def publish(
@@ -73,69 +81,125 @@ async def publish(
     await session.execute(select(func.pg_notify(CHANNEL, "")))
 
 
+Groups = Mapping[str, Collection[str]]
+"""The consumer groups of each topic."""
+
+
+class BrokerForgot(Exception):
+    """An event got a place in the broker that another one had before."""
+
+
 class Relay:
     """Sends what is in the outbox, in order for each key. Any number may run; one at a time works."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+    def __init__(self, database: Database, settings: Settings, clock: Clock, groups: Groups) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock
+        self._groups = groups
 
     async def live(self) -> None:
         """Send until something fails (which raises); woken by every commit that published, else by the sweep."""
+        await kafka.create_topics(self._settings, self._groups)
+        await self._look_back()
         async with self._database.listen(CHANNEL) as rung, kafka.producer(self._settings) as producer:
             while True:
                 while await self.send_page(producer):
                     pass
                 await heard(rung, self._settings.sweep_s)
 
+    async def _look_back(self) -> None:
+        """Before anything new goes to a broker that has lost what it had, that goes again."""
+        ends = await kafka.ends(self._settings, self._groups)
+        async with self._database.begin() as session:
+            if await acknowledged.has_lost(session, ends):
+                await acknowledged.forget(session)
+                log.warning("broker.forgot", again=await reopen(session, self._groups))
+
     async def send_page(self, producer: AIOKafkaProducer) -> int:
         """Send the oldest pending events and mark those acknowledged; how many there were.
 
-        Raises the broker's error after marking what did go.
+        Raises the broker's error after marking what did go, and :class:`BrokerForgot`.
         """
         async with self._database.begin() as session:
             # The lock falls with this transaction, so with this process too.
             if not await session.scalar(select(func.pg_try_advisory_xact_lock(LOCK))):
                 return 0
-            pending = select(Outgoing).where(Outgoing.sent.is_(None), Outgoing.parked.is_(None))
-            rows = (await session.scalars(pending.order_by(Outgoing.id).limit(PAGE))).all()
-            chains: dict[str, list[Outgoing]] = defaultdict(list)
-            for row in rows:
-                chains[row.key].append(row)
-            failures = await asyncio.gather(*(self._send_chain(producer, chain) for chain in chains.values()))
-        for failure in failures:
-            if failure:
-                raise failure
+            columns = select(Outgoing.id, Outgoing.topic, Outgoing.key, Outgoing.body)
+            rows = (await session.execute(columns.where(PENDING).order_by(Outgoing.id).limit(PAGE))).all()
+            page = _Page(producer, self._settings.kafka_prefix)
+            await page.send(rows)
+            sent = update(Outgoing).where(Outgoing.id.in_(page.sent))
+            await session.execute(sent.values(sent=self._clock.now()))
+            for id, reason in page.refused.items():
+                await session.execute(update(Outgoing).where(Outgoing.id == id).values(parked=reason))
+            if not await acknowledged.note(session, page.given):
+                raise BrokerForgot
+        if page.failure:
+            raise page.failure
         return len(rows)
 
-    async def _send_chain(self, producer: AIOKafkaProducer, rows: Sequence[Outgoing]) -> KafkaError | None:
-        """Send the events of one key, one after the other; stop at the first failure and hand it back."""
+
+class _Page:
+    """A few events on their way to the broker, and what became of them."""
+
+    def __init__(self, producer: AIOKafkaProducer, prefix: str) -> None:
+        self._producer = producer
+        self._prefix = prefix
+        self.sent: list[int] = []
+        self.refused: dict[int, str] = {}
+        self.given: dict[tuple[str, int], int] = {}
+        """The last offset in each topic and partition."""
+        self.failure: KafkaError | None = None
+
+    async def send(self, rows: Sequence[Row[Any]]) -> None:
+        """Those of one key one after the other, up to the first failure; the keys beside each other."""
+        chains: dict[str, list[Row[Any]]] = defaultdict(list)
+        for row in rows:
+            chains[row.key].append(row)
+        await asyncio.gather(*(self._send_chain(chain) for chain in chains.values()))
+
+    async def _send_chain(self, rows: Sequence[Row[Any]]) -> None:
         for row in rows:
             try:
-                topic = self._settings.kafka_prefix + row.topic
-                await producer.send_and_wait(topic, row.body, key=row.key.encode())
-                row.sent = self._clock.now()
+                place = await self._producer.send_and_wait(self._prefix + row.topic, row.body, key=row.key.encode())
             except MessageSizeTooLargeError as error:
-                row.parked = repr(error)
+                self.refused[row.id] = repr(error)
             except KafkaError as error:
-                return error
-        return None
+                self.failure = error
+                return
+            else:
+                self.sent.append(row.id)
+                self.given[place.topic, place.partition] = place.offset
 
 
-async def reopen(session: AsyncSession, groups: dict[str, set[str]]) -> int:
+async def reopen(session: AsyncSession, groups: Groups) -> int:
     """Send again what is not finished; how many events that is.
 
     ``groups`` names the consumer groups of each topic. An event is finished when each of its groups has it in
     its inbox; so this also brings back dead letters, and everything after a broker lost its data.
     """
-    open_events = inbox.unfinished(Outgoing.topic, Outgoing.event_id, groups)
-    found = await session.execute(update(Outgoing).where(open_events).values(sent=None, parked=None))
+    await letters.take_out(session)
+    return await _send_again(session, inbox.unfinished(Outgoing.topic, Outgoing.event_id, groups))
+
+
+async def send_again(session: AsyncSession, event_ids: Collection[UUID]) -> int:
+    """Send these events once more, to all groups: those that have them remember; how many are ours."""
+    return await _send_again(session, Outgoing.event_id.in_(event_ids))
+
+
+async def unpark(session: AsyncSession, event_id: UUID | None = None) -> int:
+    """Offer the broker once more an event that it would never take, or each of them; how many there were."""
+    mine = Outgoing.parked.is_not(None)
+    return await _send_again(session, mine if event_id is None else mine & (Outgoing.event_id == event_id))
+
+
+async def _send_again(session: AsyncSession, these: ColumnElement[bool]) -> int:
+    found = await session.execute(update(Outgoing).where(these).values(sent=None, parked=None))
     await session.execute(select(func.pg_notify(CHANNEL, "")))
     return found.rowcount
 
 
 async def backlog(session: AsyncSession) -> int:
     """How many events are still to be sent."""
-    pending = select(func.count()).where(Outgoing.sent.is_(None), Outgoing.parked.is_(None))
-    return await session.scalar(pending) or 0
+    return await session.scalar(select(func.count()).where(PENDING)) or 0

@@ -80,7 +80,7 @@ class Samples:
         if "const" in schema:
             return schema["const"]
         if allowed := schema.get("enum"):
-            return WORDS[name] if WORDS.get(name) in allowed else allowed[0]
+            return WORDS[name] if name in WORDS and WORDS[name] in allowed else allowed[0]
         kinds = schema.get("type", "object")
         kind = next((one for one in kinds if one != "null"), "null") if isinstance(kinds, list) else kinds
         return getattr(self, f"_{kind}")(schema, name, owner)

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import count
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -132,8 +133,11 @@ class Broker:
     def __init__(self) -> None:
         self.records: list[SimpleNamespace] = []
 
-    async def send_and_wait(self, topic: str, body: bytes, key: bytes) -> None:
+        self._next = count()
+
+    async def send_and_wait(self, topic: str, body: bytes, key: bytes) -> SimpleNamespace:
         self.records.append(SimpleNamespace(topic=topic, value=body, key=key))
+        return SimpleNamespace(topic=topic, partition=0, offset=next(self._next))
 
 
 _TOPIC = "video.initial-upload"
@@ -146,6 +150,7 @@ async def _effect(session: Any, event: Event, data: VideoArrived) -> None:
 
 
 _LISTENS = {_TOPIC: Handler(_TOPIC, "uploads", _effect)}
+_GROUPS = {_TOPIC: {"uploads"}}
 
 
 class CloudHub(Door):
@@ -277,14 +282,14 @@ class CloudHub(Door):
     # Events
 
     def relay(self) -> None:
-        relay = Relay(self._platform.database, self._platform.settings, self._clock)
+        relay = Relay(self._platform.database, self._platform.settings, self._clock, _GROUPS)
         asyncio.run(relay.send_page(cast(AIOKafkaProducer, self._broker)))
 
     def consume(self) -> int:
         consumer = Consumer("uploads", _LISTENS, self._platform.database, self._platform.settings)
         before, taken = self._effects(), 0
         while self._broker.records:
-            at_once(consumer._apply(cast(Any, self._broker.records[0])))
+            at_once(consumer._apply(cast(Any, self._broker.records[:1])))
             del self._broker.records[0]
             taken += 1
         return before + taken - self._effects()
@@ -297,7 +302,7 @@ class CloudHub(Door):
 
     def reopen(self) -> None:
         with self._transaction() as session:
-            at_once(outbox.reopen(Patient(session), {_TOPIC: {"uploads"}}))
+            at_once(outbox.reopen(Patient(session), _GROUPS))
 
     def events(self) -> Mapping[UUID, int]:
         rows = self._raw.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -227,8 +227,8 @@ def shut_out_turned_away() -> list[Patch]:
 def event_taken_twice() -> list[Patch]:
     """A consumer does not remember what it has taken, so what is sent again has its effect again."""
 
-    async def take(session: Any, group: str, event_id: UUID) -> bool:
-        return True
+    async def take(session: Any, group: str, event_ids: Collection[UUID]) -> set[UUID]:
+        return set(event_ids)
 
     return [(inbox, "take", take)]
 

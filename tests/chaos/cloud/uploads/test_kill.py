@@ -70,6 +70,7 @@ def test_the_copies_are_made_once(quick: Settings, mailbox: Mailbox, tmp_path: P
         assert film.events("video.uploaded-preprocessed") == 1
         assert len(hub.sql("SELECT 1 FROM uploads.copies WHERE video_id = :id", id=film.video)) == 3
         assert film.order_state() == "verified"
+        assert hub.breaks() == []
     assert len(mailbox.messages) == 1
     assert unsealed(tmp_path / "hub") == []
     assert list((tmp_path / "hub" / "parts").iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from cloud.platform import jobs
+from cloud.platform import jobs, queues
 from cloud.platform.bell import Bell
 from cloud.platform.core import Platform
 from cloud.platform.jobs import ATTEMPTS, Context, Job, Work
@@ -201,3 +202,27 @@ async def test_a_long_job_keeps_its_lease_and_an_effect_that_fails_leaves_it_und
         assert await eventually(platform, 1) == ["effect"]
     assert taken == 2
     assert await states(platform) == [("long", "done", 2)]
+
+
+async def test_a_queue_tells_what_waits_how_long_one_takes_and_when_the_next_will_be_done(platform: Platform) -> None:
+    at, clock = at_hand(platform)
+    came = clock.now()
+    await enqueue(at, *"abcdef")
+    for took_ms in (2_000, 4_000):
+        done = Context(at, await claim(at))
+        clock.advance(took_ms)
+        await note(done, {"what": "done"})
+    await claim(at)
+    await jobs.fail(at.database, await claim(at), QurbaniError("bad_input"), clock.now())
+    async with at.database.begin() as session:
+        [queue] = (standing := await queues.standing(session, clock.now())).queues
+    assert (queue.name, queue.waiting, queue.running, queue.aside) == (QUEUE, 2, 1, 1)
+    assert queue.oldest == came
+    assert queue.mean_s == 3
+    assert queue.ready_in_s == 3 * (1 + 3)  # one runs, two wait, and then it
+    [parked] = standing.aside
+    assert (parked.what, parked.queue, parked.attempts) == ("job", QUEUE, 1)
+    assert "bad_input" in parked.reason
+    async with at.database.begin() as session:
+        assert await queues.take_up(session, clock.now(), "job", parked.id) == 1
+    assert Counter(state for _, state, _ in await states(at)) == {"done": 2, "running": 1, "queued": 3}

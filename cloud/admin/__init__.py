@@ -1,0 +1,1 @@
+"""What those who run the hub look at and set right."""
