@@ -79,12 +79,13 @@ class Share(Personal, Base):
 
 
 class Step(Base):
-    """When an order came to a state, and why."""
+    """When an order came to a state, and why; to some more than once, as a proof may turn out not to hold."""
 
     __tablename__ = "steps"
 
-    order_id: Mapped[UUID] = mapped_column(ForeignKey("donors.orders.id"), primary_key=True)
-    state: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("donors.orders.id"), index=True)
+    state: Mapped[str] = mapped_column(Text)
     at: Mapped[datetime]
     why: Mapped[str] = mapped_column(Text, default="", server_default="")
 
@@ -199,5 +200,5 @@ class Order(Base):
     """What it costs; None as long as nothing was agreed."""
 
     shares: Mapped[list[Share]] = relationship(order_by=Share.id)
-    steps: Mapped[list[Step]] = relationship(order_by=Step.at)
+    steps: Mapped[list[Step]] = relationship(order_by=Step.id)
     instalments: Mapped[list[Instalment]] = relationship(order_by=Instalment.number)

@@ -85,7 +85,7 @@ async def pay(order_id: FromPath[UUID], data: JSONBody[NewPayment], session: giv
     return await service.pay(session, order_id, data, now)
 
 
-@post("/api/v1/orders/{order_id:uuid}/checkout", roles=("donor",))
+@post("/api/v1/orders/{order_id:uuid}/checkout", roles=("donor",), opt={"raises": ("bad_answer", "unavailable")})
 async def check_out(
     order_id: FromPath[UUID], platform: given.Platform, session: given.Session, who: given.Who
 ) -> Till:
@@ -93,7 +93,10 @@ async def check_out(
     return await checkout.check_out(session, order_id, who.id, platform.settings)
 
 
-@post("/api/v1/payments/stripe", status_code=204, roles=(ANYONE,), limit="none", request_max_body_size=MAX_CALL_BYTES)
+@post(
+    "/api/v1/payments/stripe", status_code=204, roles=(ANYONE,), limit="none", request_max_body_size=MAX_CALL_BYTES,
+    opt={"raises": ("bad_signature", "bad_input", "not_found")},
+)  # fmt: skip
 async def called(
     request: Request[Any, Any, Any], platform: given.Platform, session: given.Session, now: given.Now
 ) -> None:
@@ -113,7 +116,10 @@ async def refunds(session: given.Session) -> list[Refund]:
     return await payments.refunds(session)
 
 
-@post("/api/v1/refunds/approve", status_code=200, roles=("admin",), step_up=True)
+@post(
+    "/api/v1/refunds/approve", status_code=200, roles=("admin",), step_up=True,
+    opt={"raises": ("not_found", "four_eyes")},
+)  # fmt: skip
 async def approve_refund(
     data: JSONBody[ApproveRefund], session: given.Session, now: given.Now, who: given.Who
 ) -> Refund:

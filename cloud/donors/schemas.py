@@ -159,7 +159,7 @@ class Instalment(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """``why`` is empty where it went as it should: ``donor``, ``admin`` or ``overdue``."""
+    """``why`` is empty where it went as it should: ``donor``, ``admin``, ``overdue`` or ``reversed``."""
 
     state: str
     at: datetime
@@ -180,3 +180,7 @@ class Order(msgspec.Struct, frozen=True):
     minor: int | None = None
     """What it costs; null as long as nothing was agreed."""
     instalments: list[Instalment] = []
+
+    def times(self, state: str) -> int:
+        """How often it has come to a state."""
+        return sum(step.state == state for step in self.timeline)

@@ -35,7 +35,7 @@ from cloud.donors.schemas import Price as Price
 from cloud.platform import audit, personal
 from cloud.platform.core import Platform
 from cloud.platform.paging import Paging, page
-from shared.domain.order import ORDER
+from shared.domain.order import DONE, ORDER
 from shared.errors import QurbaniError
 from shared.ids import NewId
 
@@ -175,9 +175,18 @@ async def advance(session: AsyncSession, order_ids: Collection[UUID], to: str, n
     Of the others, nothing changes: they are further already, or were cancelled or refunded meanwhile, and what
     happened in the field has happened all the same.
     """
-    moving = [order for order in await moves.locked_all(session, order_ids) if ORDER.allows(order.state, to)]
+    orders = await moves.locked_all(session, order_ids)
+    before = [order for order in orders if ORDER.rank(order.state) < ORDER.rank(to)]
+    moving = [order for order in before if ORDER.allows(order.state, to)]
     await moves.step(session, moving, to, now)
     return [order.id for order in moving]
+
+
+async def reverse(session: AsyncSession, order_ids: Collection[UUID], now: datetime) -> list[UUID]:
+    """What was said to be done of these orders did not hold: they wait for proof again. Which they are."""
+    back = [order for order in await moves.locked_all(session, order_ids) if order.state in DONE]
+    await moves.step(session, back, "sacrificed", now, "reversed")
+    return [order.id for order in back]
 
 
 async def shares_of(session: AsyncSession, order_ids: Collection[UUID]) -> list[Share]:

@@ -78,6 +78,18 @@ async def verify(session: AsyncSession, sacrifice_id: UUID, now: datetime) -> li
     return [await donors.get(session, order_id) for order_id in moved]
 
 
+async def reverse(session: AsyncSession, sacrifice_id: UUID, now: datetime) -> list[Order]:
+    """The proof of this sacrifice did not hold. The orders of which it was said, wrongly, that they are done."""
+    row = await session.get_one(models.Sacrifice, sacrifice_id, with_for_update=True, populate_existing=True)
+    if row.verified is None:
+        return []
+    row.verified = None
+    await audit.record(session, "executors.reverse", now=now, subject=sacrifice_id)
+    await session.flush()
+    orders = {share.order_id for share in await shares_on(session, row.animal_id)}
+    return [await donors.get(session, order_id) for order_id in await donors.reverse(session, orders, now)]
+
+
 async def sacrifice(session: AsyncSession, sacrifice_id: UUID) -> schemas.Sacrifice:
     """Raises ``not_found``."""
     row = await session.get(models.Sacrifice, sacrifice_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloud.donors.service import Order
 from cloud.executors.allocation import allocate, animals_of, call_off, forget_shares, shares_on
 from cloud.executors.boxes import (
     box_keys,
@@ -26,6 +27,7 @@ from cloud.executors.intake import apply_animals, listed_tags, tell_animals
 from cloud.executors.news import write_news
 from cloud.executors.sacrifices import (
     apply_sacrifices,
+    reverse,
     sacrifice,
     sacrifice_sites,
     sacrifices_of,
@@ -50,6 +52,7 @@ from cloud.executors.sites import (
 __all__ = [
     "Animal",
     "Node",
+    "Order",
     "Sacrifice",
     "Site",
     "add_animal",
@@ -84,6 +87,7 @@ __all__ = [
     "reinstate",
     "remove_executor",
     "renew",
+    "reverse",
     "revoke",
     "sacrifice",
     "sacrifice_sites",

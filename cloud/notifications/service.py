@@ -19,6 +19,7 @@ from cloud.notifications.models import Attempt, Notification
 from cloud.platform import jobs
 from cloud.platform.core import Platform
 from cloud.platform.paging import Paging, page
+from cloud.processing import service as processing
 from shared.domain.notification import NOTIFICATION, OF_ACCOUNTS, TRUE_WHEN
 from shared.errors import QurbaniError
 from shared.events import NotificationWanted
@@ -115,6 +116,8 @@ async def _bar(session: AsyncSession, notification: Notification) -> str | None:
         return None
     order = await donors.get(session, notification.order_id)
     if order.state not in TRUE_WHEN[notification.template]:
+        return "not_true"
+    if notification.template == "order_verified" and not await processing.is_done(session, order.id):
         return "not_true"
     agreed = await donors.has_given(session, notification.donor_id, "order_mail")
     return None if agreed else "no_consent"

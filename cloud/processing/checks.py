@@ -147,7 +147,7 @@ async def _end(session: AsyncSession, check: models.Check, now: datetime) -> Non
     names = {share.name for share in await executors.shares_on(session, sacrifice.animal_id)}
     found = [repeat.video_id for repeat in await repeats.of(session, video.id)]
     doubts = [BEFORE] if found else [] if check.comparable else [NOT_COMPARED]
-    doubts += await _timing_doubts(session, video.id, sacrifice)
+    doubts += await timing_doubts(session, video.id, sacrifice)
     outcome, reasons = complete(await verdict(session, check.verdict_id), names, doubts)
     check.outcome, check.reasons, check.ended = outcome, list(reasons), now
     await audit.record(
@@ -159,7 +159,7 @@ async def _end(session: AsyncSession, check: models.Check, now: datetime) -> Non
     await outbox.publish(session, "video.processed-final", result, subject=subject, now=now)
 
 
-async def _timing_doubts(session: AsyncSession, video_id: UUID, sacrifice: executors.Sacrifice) -> list[str]:
+async def timing_doubts(session: AsyncSession, video_id: UUID, sacrifice: executors.Sacrifice) -> list[str]:
     """Whether it was Eid at the site, where somebody has said when that is."""
     site = await executors.site(session, sacrifice.site_id)
     if site.eid_begins is None or site.eid_ends is None:

@@ -85,14 +85,15 @@ class Repeat(Base):
 
 
 class Review(Base):
-    """A video that people look at: ``flagged`` as its check could not decide, or ``blind``, to see how good checks are.
+    """A video that people look at: ``flagged`` as its check could not decide, ``blind``, to see how good checks are, or
+    ``disputed`` for a ``reason``, as somebody doubts what was found good.
 
     It is ``taken`` by whoever has it open, until another may have it.
     """
 
     __tablename__ = "reviews"
     __table_args__ = (
-        CheckConstraint("kind IN ('flagged', 'blind')", name="kind"),
+        CheckConstraint("kind IN ('flagged', 'blind', 'disputed')", name="kind"),
         CheckConstraint("decision IN ('approved', 'rejected', 'remedy')", name="decision"),
         Index("ix_reviews_open", "deadline", "opened", postgresql_where="decided IS NULL"),
     )
@@ -108,6 +109,7 @@ class Review(Base):
     """When Eid ends at the site: until then another animal can be sacrificed."""
     taken_by: Mapped[UUID | None]
     taken_until: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(Text)
     decided: Mapped[datetime | None]
     decision: Mapped[str | None] = mapped_column(Text)
 

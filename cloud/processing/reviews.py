@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import case as when
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,7 +22,7 @@ from cloud.executors import service as executors
 from cloud.platform import audit, outbox
 from cloud.processing import checks, models, repeats
 from cloud.processing.completion import OUTSIDE_EID
-from cloud.processing.schemas import Case, Decision, Figures, NewVote, Say, Vote, Waiting
+from cloud.processing.schemas import Case, Decision, Doubt, Figures, NewVote, Say, Vote, Waiting
 from cloud.uploads import service as uploads
 from shared.errors import QurbaniError
 from shared.events import VideoProcessed, VideoReviewed
@@ -62,16 +62,38 @@ async def waiting(session: AsyncSession, reader: UUID, now: datetime) -> list[Wa
     """
     rows = await _open(session)
     these = models.Vote.video_id.in_(row.video_id for row in rows)
-    voters: dict[UUID, set[UUID]] = defaultdict(set)
-    for video_id, user_id in await session.execute(select(models.Vote.video_id, models.Vote.user_id).where(these)):
-        voters[video_id].add(user_id)
+    votes: dict[UUID, dict[UUID, Say]] = defaultdict(dict)
+    said = select(models.Vote.video_id, models.Vote.user_id, models.Vote.vote).where(these)
+    for video_id, user_id, vote in await session.execute(said):
+        votes[video_id][user_id] = vote
     return [
         Waiting(
-            row.video_id, row.site_id, row.kind, row.opened, row.deadline, len(voters[row.video_id]),
-            reader in voters[row.video_id] or _is_taken(row, reader, now),
+            row.video_id, row.site_id, row.kind, row.opened, row.deadline, len(votes[row.video_id]),
+            reader in votes[row.video_id] or _is_taken(row, reader, now), "reject" in votes[row.video_id].values(),
         )
         for row in rows
     ]  # fmt: skip
+
+
+async def dispute(session: AsyncSession, video_id: UUID, reason: Doubt, donor_id: UUID | None, now: datetime) -> None:
+    """Somebody doubts a film that was found good: people look at it again, before all others at its site.
+
+    A donor may doubt what they may watch. Raises ``not_found``, or ``bad_transition`` for one that was not found good.
+    """
+    await uploads.watchable(session, video_id, "compressed", donor_id)
+    check = await session.get(models.Check, video_id, with_for_update=True)
+    if check is None or check.outcome != "authentic":
+        raise QurbaniError("bad_transition", "the video was not found good", state=check and check.outcome)
+    row = await session.get(models.Review, video_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        video = await uploads.video(session, video_id)
+        row = models.Review(video_id=video_id, sacrifice_id=video.sacrifice_id, site_id=video.site_id)
+        row.automatic, row.deadline = "authentic", (await executors.site(session, video.site_id)).eid_ends
+        session.add(row)
+    elif row.kind == "disputed" and row.decided is None:
+        return
+    row.kind, row.reason, row.opened, row.decided, row.decision = "disputed", reason, now, None, None
+    await session.execute(delete(models.Vote).where(models.Vote.video_id == video_id))  # the audit knows them
 
 
 async def take_next(session: AsyncSession, reader: UUID, now: datetime) -> UUID | None:
@@ -124,6 +146,7 @@ async def of(session: AsyncSession, video_id: UUID) -> Case:
         await _needed(session, row),
         votes,
         row.decision,
+        row.reason,
     )
     return case if row.kind == "blind" and row.decided is None else await _with_evidence(session, case)
 
@@ -141,9 +164,9 @@ async def _with_evidence(session: AsyncSession, case: Case) -> Case:
 
 
 async def was_approved(session: AsyncSession, video_id: UUID) -> bool:
-    """Whether people found a video good where no check could."""
+    """Whether people found a video good where no check could, or somebody doubted it."""
     row = await session.get(models.Review, video_id)
-    return row is not None and (row.kind, row.decision) == ("flagged", "approved")
+    return row is not None and row.kind != "blind" and row.decision == "approved"
 
 
 async def vote(session: AsyncSession, video_id: UUID, reader: UUID, new: NewVote, now: datetime) -> Case:
@@ -160,7 +183,7 @@ async def vote(session: AsyncSession, video_id: UUID, reader: UUID, new: NewVote
         if held and (held.vote, held.note) == (new.vote, new.note):
             return await of(session, video_id)
         raise QurbaniError("conflict", f"it was {row.decision} meanwhile")
-    if new.vote == "remedy" and (row.kind == "blind" or not new.note.strip()):
+    if new.vote == "remedy" and (row.kind != "flagged" or not new.note.strip()):
         raise QurbaniError("bad_input", "a remedy says what the site is to do, of a video that no check could judge")
     if new.vote == "approve" and not new.note.strip() and OUTSIDE_EID in await _objections(session, video_id):
         raise QurbaniError("bad_input", "say why a sacrifice outside the days and hours of Eid counts")
@@ -179,8 +202,8 @@ async def vote(session: AsyncSession, video_id: UUID, reader: UUID, new: NewVote
 async def _decide(session: AsyncSession, row: models.Review, decision: Decision, note: str, now: datetime) -> None:
     row.decided, row.decision = now, decision
     await audit.record(session, "processing.decide", now=now, subject=row.video_id, decision=decision, kind=row.kind)
-    if row.kind == "blind":  # it tells how good the checks are; what they decided stands
-        return
+    if row.kind == "blind" and not (row.automatic == "authentic" and decision == "rejected"):
+        return  # it tells how good the checks are; only what donors may have seen wrongly is taken back
     check = await session.get_one(models.Check, row.video_id)
     check.outcome = OUTCOMES[decision]
     subject = await uploads.subject_of(session, row.sacrifice_id)
@@ -189,9 +212,11 @@ async def _decide(session: AsyncSession, row: models.Review, decision: Decision,
 
 
 async def _needed(session: AsyncSession, row: models.Review) -> dict[Say, int]:
-    """How many people each decision takes."""
+    """How many people each decision takes. What takes back a word that was given to a donor takes two."""
     if row.kind == "blind":
-        return {"approve": 1, "reject": 1}
+        return {"approve": 1, "reject": TWO if row.automatic == "authentic" else 1}
+    if row.kind == "disputed":
+        return {"approve": 1, "reject": TWO}
     sold = await repeats.proofs_of_others(session, row.video_id)
     return {"approve": TWO if sold else 1, "reject": TWO, "remedy": 1}
 
@@ -205,7 +230,7 @@ async def _open(session: AsyncSession) -> Sequence[models.Review]:
     order = (review.kind == "blind", review.deadline.asc().nulls_last(), review.opened, review.video_id)
     rows = (await session.scalars(select(review).where(review.decided.is_(None)).order_by(*order))).all()
     proved = await executors.verified(session, {row.sacrifice_id for row in rows if row.kind == "flagged"})
-    return [row for row in rows if row.kind == "blind" or row.sacrifice_id not in proved]
+    return [row for row in rows if row.kind != "flagged" or row.sacrifice_id not in proved]
 
 
 def _is_taken(row: models.Review, reader: UUID, now: datetime) -> bool:

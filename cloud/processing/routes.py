@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from litestar import Response, get, put
+from litestar import Response, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from cloud.platform import given
 from cloud.platform.access import ANYONE
 from cloud.processing import checks, manifests, reviews
-from cloud.processing.schemas import Case, Check, Figures, NewVote, Waiting
+from cloud.processing.schemas import Case, Check, Figures, NewDispute, NewVote, Waiting
 from shared.evidence.manifest import Signer
 
 
@@ -35,6 +35,14 @@ async def manifest(
 async def check(video_id: FromPath[UUID], session: given.Session) -> Check:
     """How the check of a video stands, and which earlier videos show the same act."""
     return await checks.check_of(session, video_id)
+
+
+@post("/api/v1/videos/{video_id:uuid}/dispute", status_code=204, roles=("donor", "admin"))
+async def dispute(
+    video_id: FromPath[UUID], data: JSONBody[NewDispute], session: given.Session, who: given.Who, now: given.Now
+) -> None:
+    """Doubt a film that was found good, with a share of one's own in it: people look at it again."""
+    await reviews.dispute(session, video_id, data.reason, who.id if who.role == "donor" else None, now)
 
 
 @get("/api/v1/reviews", roles=("admin", "auditor"))
@@ -63,4 +71,4 @@ async def vote(
     return await reviews.vote(session, video_id, who.id, data, now)
 
 
-ROUTES = [signers, manifest, check, waiting, figures, review, vote]
+ROUTES = [signers, manifest, check, dispute, waiting, figures, review, vote]

@@ -49,7 +49,9 @@ class HeardName(msgspec.Struct, frozen=True):
 
 Say = Literal["approve", "reject", "remedy"]
 Decision = Literal["approved", "rejected", "remedy"]
-Kind = Literal["flagged", "blind"]
+Kind = Literal["flagged", "blind", "disputed"]
+Doubt = Literal["not_my_name", "not_my_animal", "not_real", "other"]
+"""Why somebody doubts a film that was found good."""
 
 
 class NewVote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +62,10 @@ class NewVote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
 
+class NewDispute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    reason: Doubt
+
+
 class Vote(msgspec.Struct, frozen=True):
     user_id: UUID
     vote: Say
@@ -68,7 +74,8 @@ class Vote(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """A video that waits for a person. ``deadline`` is the end of Eid at its site; ``votes`` so far."""
+    """A video that waits for a person. ``deadline`` is the end of Eid at its site; ``votes`` so far, and whether one of
+    them has ``rejected`` it."""
 
     video_id: UUID
     site_id: UUID
@@ -77,6 +84,7 @@ class Waiting(msgspec.Struct, frozen=True):
     deadline: datetime | None
     votes: int
     taken: bool
+    rejected: bool = False
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -106,6 +114,7 @@ class Case(msgspec.Struct, frozen=True):
     needed: dict[Say, int]
     votes: list[Vote]
     decision: Decision | None = None
+    doubted: Doubt | None = None
     reasons: tuple[Reason, ...] = ()
     doubts: tuple[str, ...] = ()
     shares: tuple[ShareMatch, ...] = ()

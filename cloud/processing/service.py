@@ -8,6 +8,7 @@ from cloud.processing.own import ask as ask_own
 from cloud.processing.reviews import of as case
 from cloud.processing.reviews import take, take_next, vote, waiting, was_approved
 from cloud.processing.schemas import Case, HeardName, NewVote, Vote, Waiting
+from cloud.processing.truth import is_done
 
 __all__ = [
     "Case",
@@ -20,6 +21,7 @@ __all__ = [
     "ask_own",
     "case",
     "heard",
+    "is_done",
     "naming",
     "take",
     "take_next",

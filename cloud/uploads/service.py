@@ -274,11 +274,22 @@ async def _conclude(
     session: AsyncSession, row: models.Video, outcome: str | None, now: datetime, new_id: NewId
 ) -> None:
     row.outcome = outcome
+    await session.flush()
     if outcome == "authentic":
-        for order in await executors.verify(session, row.sacrifice_id, now):
-            wanted = NotificationWanted(new_id(), order.donor_id, order.id, "order_verified", {})
-            await outbox.publish(session, "notification.send", wanted, subject=order.donor_id, now=now)
+        await _want(session, await executors.verify(session, row.sacrifice_id, now), "verified", now, new_id)
+    elif await authentic_video(session, [row.sacrifice_id]) is None:
+        await _want(session, await executors.reverse(session, row.sacrifice_id, now), "corrected", now, new_id)
     await _tell(session, row)  # at last, as it holds up whatever else the site is told
+
+
+async def _want(
+    session: AsyncSession, orders: Iterable[executors.Order], what: str, now: datetime, new_id: NewId
+) -> None:
+    """Each of these orders was verified, and each time once; what turned out otherwise is corrected as often."""
+    for order in orders:
+        facts = {"occasion": str(order.times("verified"))}
+        wanted = NotificationWanted(new_id(), order.donor_id, order.id, f"order_{what}", facts)
+        await outbox.publish(session, "notification.send", wanted, subject=order.donor_id, now=now)
 
 
 # Watching

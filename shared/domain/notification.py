@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.domain.machine import Machine
+from shared.domain.order import DONE
 
 NOTIFICATION = Machine("notification", {
     "queued": ("sent", "failed", "skipped"),
@@ -12,8 +13,9 @@ NOTIFICATION = Machine("notification", {
 })  # fmt: skip
 
 TRUE_WHEN = {
-    "order_verified": ("verified", "out_for_delivery", "delivered"),
-    "video_restored": ("verified", "out_for_delivery", "delivered"),
+    "order_verified": DONE,
+    "video_restored": DONE,
+    "order_corrected": ("sacrificed", "refunded"),
     "order_overdue": ("cancelled",),
 }
 """The states of an order in which each template is true. Nothing is sent in any other."""

@@ -13,12 +13,15 @@ ORDER = Machine("order", {
     "paid": ("allocated", "cancelled", "refunded"),
     "allocated": ("sacrificed", "refunded"),
     "sacrificed": ("verified", "refunded"),
-    "verified": ("out_for_delivery", "delivered"),
-    "out_for_delivery": ("delivered",),
-    "delivered": (),
+    "verified": ("out_for_delivery", "delivered", "sacrificed"),  # back: its proof did not hold
+    "out_for_delivery": ("delivered", "sacrificed"),
+    "delivered": ("sacrificed",),
     "cancelled": (),
     "refunded": (),
 })  # fmt: skip
+
+DONE = ("verified", "out_for_delivery", "delivered")
+"""The states in which a donor may have been told that it is done."""
 
 CAPACITY = {"sheep": 1, "goat": 1, "cow": 7, "buffalo": 7, "camel": 7}
 """Shares per animal: one for a sheep or goat, up to seven for the large ones (Sahih Muslim 1318)."""

@@ -10,6 +10,7 @@ import pytest
 
 from cloud.processing import reviews
 from demo.answers import wait_for
+from demo.mailbox import Mailbox
 from shared.ids import new_id
 from tests.cloud_hub import CloudHub, Person
 from tests.filmed import CLOCK, Filmed, another, clip, seal
@@ -142,7 +143,9 @@ def test_two_people_do_not_get_the_same_video(busy_hub: CloudHub) -> None:
     assert next_of(other, now + 2 * reviews.LEASE) == mine, "until I have had it for too long"
 
 
-def test_a_blind_look_tells_nothing_and_changes_nothing(busy_hub: CloudHub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_blind_look_tells_nothing_and_takes_two_to_take_back_what_was_said(
+    busy_hub: CloudHub, mailbox: Mailbox, second: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reviews, "BLIND", 1.0)
     film = flagged(busy_hub, "authentic")
     found = case(film)
@@ -150,11 +153,75 @@ def test_a_blind_look_tells_nothing_and_changes_nothing(busy_hub: CloudHub, monk
     assert [found[name] for name in ("reasons", "doubts", "shares", "frames", "words", "earlier")] == [[]] * 6
     before = busy_hub.admin.get("/api/v1/reviews/figures")
     assert vote(busy_hub.admin, film, "remedy", "Again", status=400)["code"] == "bad_input"
-    assert vote(busy_hub.admin, film, "reject")["decision"] == "rejected"
+    wait_for("the order to be verified", lambda: film.order_state() == "verified")
+    assert vote(busy_hub.admin, film, "reject")["decision"] is None
+    queue = second.http.get("/review", headers={"accept-language": "en"}).text
+    assert "Somebody has rejected it" not in queue, "the next one does not know either"
+    assert film.order_state() == "verified"
+    assert vote(second, film, "reject")["decision"] == "rejected"
     after = busy_hub.admin.get("/api/v1/reviews/figures")
     assert (after["blind"] - before["blind"], after["agreed"] - before["agreed"]) == (1, 0)
-    assert film.order_state() == "verified"
-    assert told(film) == {"outcome": "authentic"}
+    wait_for("the order to be taken back", lambda: film.order_state() == "sacrificed")
+    wait_for("the box to be told", lambda: told(film) == {"outcome": "rejected"})
+    assert film.donor.http.get(film.url()).status_code == 404
+    mailbox.wait_for(lambda mail: film.is_told_by(mail) and "Rectification" in mail.subject, 30)
+
+
+def test_a_donor_doubts_a_film_and_each_time_it_turns_out_otherwise_is_told(
+    busy_hub: CloudHub, second: Person
+) -> None:
+    film = flagged(busy_hub, "authentic")
+    dispute = f"/api/v1/videos/{film.video}/dispute"
+    busy_hub.donor("Somebody Else").post(dispute, {"reason": "not_my_name"}, status=404)
+    wait_for("the order to be verified", lambda: film.order_state() == "verified")
+    for _ in range(2):
+        film.donor.post(dispute, {"reason": "not_my_name"}, status=204)
+    found = case(film)
+    assert (found["kind"], found["doubted"], found["needed"]) == ("disputed", "not_my_name",
+                                                                  {"approve": 1, "reject": 2})
+    assert vote(busy_hub.admin, film, "approve")["decision"] == "approved"
+    wait_for("the box to be told", lambda: told(film) == {"outcome": "authentic"})
+    film.donor.post(dispute, {"reason": "not_real"}, status=204)
+    for person in (busy_hub.admin, second):
+        vote(person, film, "reject")
+    wait_for("the order to be taken back", lambda: film.order_state() == "sacrificed")
+    timeline = busy_hub.admin.get(f"/api/v1/orders/{film.order_id}")["timeline"]
+    assert [(step["state"], step["why"]) for step in timeline][-3:] == [
+        ("sacrificed", ""), ("verified", ""), ("sacrificed", "reversed")]
+    assert film.donor.post(dispute, {"reason": "other"}, status=404)
+    wait_for("the correction", lambda: notices(film) == [("order_corrected", "sent"), ("order_verified", "sent")])
+    film.video, film.verdict, film.content = new_id(), new_id(), another(film.content)
+    film.sealed = seal(film.content, busy_hub.platform.keys.unseal.public)
+    film.tell()
+    film.send()
+    film.judge()
+    wait_for("the order to be verified again", lambda: film.order_state() == "verified")
+    wait_for("every word to have gone out", lambda: notices(film) == [
+        ("order_corrected", "sent"), ("order_verified", "sent"), ("order_verified", "sent")])
+
+
+def notices(film: Filmed) -> list[tuple[str, str]]:
+    found = film.hub.admin.get(f"/api/v1/notifications?order_id={film.order_id}")
+    return sorted((each["template"], each["state"]) for each in found)
+
+
+def test_the_queue_says_what_was_said(busy_hub: CloudHub, second: Person) -> None:
+    """An approval that waits for a second person is no rejection."""
+    content = clip(seed=72)
+    early = flagged(busy_hub, content=content)
+    case(early)
+    flagged(busy_hub, "authentic", content=content)
+    rejected = flagged(busy_hub)
+    case(rejected)
+    vote(busy_hub.admin, early, "approve")
+    vote(busy_hub.admin, rejected, "reject")
+    queue = {each["video_id"]: each for each in second.get("/api/v1/reviews")}
+    said = {id: (queue[str(id)]["votes"], queue[str(id)]["rejected"]) for id in (early.video, rejected.video)}
+    assert list(said.values()) == [(1, False), (1, True)]
+    page = second.http.get("/review", headers={"accept-language": "en"}).text
+    rows = {row.split('"', 1)[0]: row for row in page.split('href="/review/')[1:]}
+    assert "Somebody has approved it" in rows[str(early.video)]
+    assert "Somebody has rejected it" in rows[str(rejected.video)]
 
 
 def test_few_of_the_decided_are_drawn_and_the_same_ones_again() -> None:
