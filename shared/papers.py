@@ -33,7 +33,6 @@ class Paper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         key.verify(signature, _message(self.kind, self.facts))
         return key
 
-
     def text(self) -> str:
         """As a file that people can read, too."""
         return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=1).decode() + "\n"

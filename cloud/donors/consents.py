@@ -63,7 +63,7 @@ async def choose(session: AsyncSession, donor_id: UUID, told: Agree, now: dateti
     """Give or withdraw a purpose; all as they stand then."""
     await (give if told.agreed else withdraw)(session, donor_id, told.purpose, now)
     audit.about(session, subject=donor_id, purpose=told.purpose, agreed=told.agreed)
-    return await of(session, donor_id)
+    return await agreements(session, donor_id)
 
 
 async def has_given(session: AsyncSession, donor_id: UUID, purpose: Purpose) -> bool:
@@ -72,7 +72,7 @@ async def has_given(session: AsyncSession, donor_id: UUID, purpose: Purpose) -> 
     return bool(await session.scalar(select(exists().where(*mine, Consent.withdrawn.is_(None)))))
 
 
-async def of(session: AsyncSession, donor_id: UUID) -> list[Agreed]:
+async def agreements(session: AsyncSession, donor_id: UUID) -> list[Agreed]:
     """Every purpose, agreed to or not."""
     mine = select(Consent).where(Consent.donor_id == donor_id, Consent.withdrawn.is_(None))
     given = {(row.purpose, row.version): row.given for row in await session.scalars(mine)}

@@ -48,7 +48,7 @@ async def find(data: JSONBody[Find], session: given.Session) -> list[Donor]:
 @get("/api/v1/consents", roles=("donor",))
 async def my_consents(session: given.Session, who: given.Who) -> list[Agreed]:
     """What one has agreed to: nothing, until one says so."""
-    return await consents.of(session, who.id)
+    return await consents.agreements(session, who.id)
 
 
 @put("/api/v1/consents", roles=("donor",))

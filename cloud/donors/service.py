@@ -13,6 +13,10 @@ from sqlalchemy.orm import selectinload
 
 from cloud.auth import service as auth
 from cloud.donors import consents, forgetting, models, moves, payments
+from cloud.donors.consents import Agree as Agree
+from cloud.donors.consents import Purpose as Purpose
+from cloud.donors.consents import agreements as agreements
+from cloud.donors.consents import choose as choose
 from cloud.donors.consents import has_given as has_given
 from cloud.donors.consents import history as history
 from cloud.donors.ledger import of as ledger_of

@@ -67,7 +67,8 @@ async def register(
     typed = {"name": data.name, "email": data.email}
     try:
         await donors.register(session, platform, donors.new_donor(
-            {**typed, "password": data.password, "language": language_of(request, None)}
+            {**typed, "password": data.password, "language": language_of(request, None),
+             "consents": ["order_mail"] if data.order_mail else []}
         ))  # fmt: skip
     except QurbaniError as error:
         refused = ("bad_input", "weak_password", "too_many_requests")

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from cloud.donors import service as donors
 from cloud.platform.fields import Password
 from cloud.processing import service as processing
 from cloud.processing.service import Case, HeardName, Waiting
@@ -28,6 +29,21 @@ class Register(msgspec.Struct, frozen=True):
     name: str = ""
     email: str = ""
     password: str = ""
+    order_mail: str = ""
+    """Anything, where the box was ticked."""
+
+
+class Consent(msgspec.Struct, frozen=True):
+    """A purpose; ``agreed`` is empty for withdrawing."""
+
+    purpose: donors.Purpose
+    agreed: str = ""
+
+
+class Erase(msgspec.Struct, frozen=True):
+    """The password of whoever wants to be forgotten."""
+
+    password: Password = ""
 
 
 class Chosen(msgspec.Struct, frozen=True):
