@@ -104,6 +104,7 @@ def test_the_page_shows_each_thing_with_its_reason_and_takes_it_up_by_a_plain_fo
     assert (done.status_code, done.url.path) == (200, "/queues")
     assert str(letter) not in done.text
     assert str(letter) in page
+    assert done.text.count(f'name="csrf" value="{admin.token()}"') == done.text.count('method="post"') > 1
     op = {"what": "op", "id": parked_op, "seq": "1"}
     assert admin.post("/queues", data=op).status_code == 200
     assert parked_op in admin.get("/queues").text  # it still cannot be applied
