@@ -128,8 +128,10 @@ def test_an_instalment_that_does_not_come_ends_the_order_and_its_donor_is_told(
     assert collect(4) == collect(4) == "cancelled"
     last = donor.get(f"/api/v1/orders/{order['id']}")["timeline"][-1]
     assert (last["state"], last["why"]) == ("cancelled", "overdue")
-    told = hub.sql("SELECT count(*) FROM platform.outbox WHERE topic = 'notification.send' AND key = :id", id=donor.id)
-    assert told == [1]
+    told = """
+        SELECT count(*) FROM platform.outbox
+        WHERE topic = 'notification.send' AND key = :id AND convert_from(body, 'UTF8') LIKE '%order_overdue%'"""
+    assert hub.sql(told, id=donor.id) == [1]
     assert ledger(donor, order)["donor"] == -5_000
     (refund,) = [row for row in hub.admin.get("/api/v1/refunds") if row["order_id"] == order["id"]]
     assert hub.admin.post("/api/v1/refunds/approve", {"key": refund["key"]})["done"]
