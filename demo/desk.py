@@ -51,8 +51,12 @@ class Donor(Person):
         donor.post("/api/v1/donors", account)
         letter = mailbox.wait_for(lambda mail: email in mail.recipients, CONFIRM_S)
         told = parse_qs(urlsplit(LINK.findall(letter.text)[0]).query)
-        donor._use(donor.post("/api/v1/auth/confirm", {"token": told["token"][0], "password": donor.password}))
+        donor.confirm(told["token"][0])
         return donor
+
+    def confirm(self, token: str) -> None:
+        """Confirm the address with what the letter's link says, and sign in."""
+        self._use(self.post("/api/v1/auth/confirm", {"token": token, "password": self.password}))
 
     @contextmanager
     def browse(self) -> Iterator[Browser]:

@@ -55,6 +55,14 @@ def hub_settings(room: Room, data: Path, **more: str) -> Settings:
     return settings.load(Settings, room.environ() | quick | more)
 
 
+async def secret_of_letter(session: AsyncSession, platform: Platform, email: str) -> str:
+    """What the link of the newest letter to this address says."""
+    user = await accounts.of_address(session, email)
+    assert user, email
+    newest = select(Link).where(Link.user_id == user.id).order_by(Link.id.desc()).limit(1)
+    return letters.secret(platform, (await session.scalars(newest)).one())
+
+
 class Person:
     """A client of the hub's API with an account."""
 
@@ -177,13 +185,7 @@ class CloudHub:
     def token(self, email: str) -> str:
         """What the link of the newest letter to this address says."""
 
-        async def find(session: AsyncSession) -> str:
-            user = await accounts.of_address(session, email)
-            assert user, email
-            newest = select(Link).where(Link.user_id == user.id).order_by(Link.id.desc()).limit(1)
-            return letters.secret(self.platform, (await session.scalars(newest)).one())
-
-        return str(self.run(find))
+        return str(self.run(lambda session: secret_of_letter(session, self.platform, email)))
 
     def site(self, **animals: str) -> str:
         """A new site with these animals, tag to species; its id."""

@@ -35,6 +35,7 @@ from edge.capture import Capture
 from edge.db import Database
 from edge.node import Keys
 from edge.queue import Queue
+from edge.vault import Vault
 from edge.worker import Worker
 from shared.clock import SystemClock
 from shared.domain.verdict import Verdict

@@ -32,8 +32,8 @@ def test_an_error_of_the_hub_is_the_same_error_here() -> None:
 
 @pytest.mark.parametrize(("retry", "code"), [(True, "unavailable"), (False, "bad_version")])
 def test_a_code_of_a_later_version_keeps_whether_to_try_again(retry: bool, code: str) -> None:
-    error = problem({"code": "over_quota", "detail": "too much", "retry": retry})
-    assert (error.code, error.detail) == (code, "over_quota: too much")
+    error = problem({"code": "of_tomorrow", "detail": "too much", "retry": retry})
+    assert (error.code, error.detail) == (code, "of_tomorrow: too much")
 
 
 @pytest.mark.parametrize("reply", [
