@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle, islice
 from typing import Any
 
 import httpx
@@ -61,8 +62,12 @@ def people(lab: CloudHub) -> People:
     return People(lab)
 
 
-def test_no_field_can_be_given_what_breaks_the_hub_and_none_is_taken_that_is_not_there(people: People) -> None:
-    tried = 0
+@pytest.mark.parametrize("each", [2, pytest.param(len(HOSTILE), marks=pytest.mark.slow)])
+def test_no_field_can_be_given_what_breaks_the_hub_and_none_is_taken_that_is_not_there(
+    people: People, each: int
+) -> None:
+    """``each`` field gets so many of the hostile values, taken in turn."""
+    tried, hostile = 0, cycle(HOSTILE)
 
     def ask(who: Person, method: str, url: str, **sent: Any) -> httpx.Response:
         nonlocal tried
@@ -82,7 +87,7 @@ def test_no_field_can_be_given_what_breaks_the_hub_and_none_is_taken_that_is_not
             continue
         body = operation["requestBody"]["content"]["application/json"]["example"]
         for field in body:
-            for value in HOSTILE:
+            for value in islice(hostile, each):
                 ask(who, method, url, json={**body, field: value})
         for raw in (b"", b"[" * 100_000, b'{"\xff', b"null"):
             assert ask(who, method, url, content=raw, headers={"content-type": "application/json"}).status_code == 400
@@ -90,7 +95,7 @@ def test_no_field_can_be_given_what_breaks_the_hub_and_none_is_taken_that_is_not
             if more.keys() & body.keys():
                 continue  # here it is one that is known
             assert ask(who, method, url, json={**body, **more}).status_code == 400, "an unknown field was taken"
-    assert tried > 400
+    assert tried > 200
 
 
 @pytest.mark.parametrize("examples", [2, pytest.param(400, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])

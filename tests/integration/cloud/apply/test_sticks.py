@@ -190,7 +190,7 @@ def test_what_a_stick_carried_is_not_sent_again_and_what_was_sent_is_not_read_ag
     assert (taken.ops, taken.blobs, taken.known_blobs) == (0, 0, 1)
     assert site.states()[third] == "arrived"
     told = site.hub.sql("SELECT convert_from(body, 'UTF8')::json #>> '{data,video_id}' FROM platform.outbox")
-    assert sorted(id for id in told if UUID(id) in site.states()) == sorted(map(str, site.states()))
+    assert sorted(id for id in told if id and UUID(id) in site.states()) == sorted(map(str, site.states()))
 
 
 def test_an_upload_that_was_half_there_is_finished_by_the_stick(site: Site) -> None:
