@@ -57,11 +57,12 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv is several times faster; where it cannot be had or does not know the configured index, pip does the same.
+# Compiled once here, or where PYTHONDONTWRITEBYTECODE is set each of the tests' many programs compiles it all again.
 $(INSTALLED): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Qurbani needs Python 3.11 or later; name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	( $(BIN)/pip install -q uv && $(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock ) || \
+	( $(BIN)/pip install -q uv && $(BIN)/uv pip sync -q --python $(BIN)/python --compile-bytecode --require-hashes requirements.lock ) || \
 		$(BIN)/pip install -q --require-hashes -r requirements.lock
 	$(BIN)/pip install -q --no-deps -e .
 	touch $@
