@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -68,5 +69,6 @@ def test_nothing_is_lost_and_nothing_happens_twice(
         environ = room.environ() | {"QURBANI_DATA": str(tmp_path / "elsewhere")}
         asyncio.run(main.reconcile(settings.load(Settings, environ), timedelta(0), breaks.append))
         assert {each.kind for each in breaks} <= {"review_waits"}
-        mails = list((tmp_path / "mail").glob("*.eml"))
+        # A worker that dies after the server's 250 sends again under the same Message-ID.
+        mails = {message_from_bytes(path.read_bytes())["Message-ID"] for path in (tmp_path / "mail").glob("*.eml")}
         assert len(mails) == len(story.donors) + 1  # each had to confirm an address, one sacrifice is done
