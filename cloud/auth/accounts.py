@@ -120,8 +120,7 @@ async def close_account(session: AsyncSession, user_id: UUID, now: datetime) -> 
     user = await session.get_one(User, user_id)
     user.email_index, user.password_hash, user.disabled = None, "", now
     await session.execute(update(Session).where(Session.user_id == user_id).values(agent=""))
-    await session.execute(
-        update(Session).where(Session.user_id == user_id, Session.ended.is_(None)).values(ended=now))
+    await sessions.end_all(session, user_id, now)
 
 
 async def account(session: AsyncSession, user_id: UUID) -> schemas.Account:
