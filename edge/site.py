@@ -29,6 +29,7 @@ class ShareView(msgspec.Struct, frozen=True):
     name: str
     language: str | None
     reference: str | None
+    deceased: bool = False
 
 
 class AnimalView(msgspec.Struct, frozen=True):
@@ -167,8 +168,9 @@ class Site:
 
         def work(tx: Tx) -> list[AnimalView]:
             shares: dict[str, list[ShareView]] = {}
-            for row in tx.query("SELECT id, animal_id, name, language, reference FROM share ORDER BY id"):
-                shares.setdefault(row["animal_id"], []).append(msgspec.convert(row, ShareView))
+            for row in tx.query("SELECT id, animal_id, name, language, reference, deceased FROM share ORDER BY id"):
+                view = msgspec.convert({**row, "deceased": bool(row["deceased"])}, ShareView)
+                shares.setdefault(row["animal_id"], []).append(view)
             rows = tx.query(
                 f"""
                 SELECT animal.*, coalesce(sacrifice.state, 'waiting') AS state, sacrifice.id AS sacrifice_id,

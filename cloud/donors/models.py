@@ -60,10 +60,13 @@ class Consent(Base):
 
 
 class Named(msgspec.Struct, frozen=True):
-    """On whose behalf a share is, and other ways to write that name."""
+    """On whose behalf a share is, and what else its donor says of it; see :class:`cloud.donors.schemas.Share`."""
 
     name: str = ""
     spellings: list[str] = []
+    deceased: bool = False
+    anonymous: bool = False
+    phone: str = ""
 
 
 class Share(Personal, Base):

@@ -38,9 +38,14 @@ class Find(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """On whose behalf: see :class:`Share`."""
+
     name: Name
     language: Language
     spellings: Annotated[list[Name], msgspec.Meta(max_length=10)] = []
+    deceased: bool = False
+    anonymous: bool = False
+    phone: Phone = ""
 
 
 class NewPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,6 +148,13 @@ class Ledger(msgspec.Struct, frozen=True):
 
 
 class Share(msgspec.Struct, frozen=True):
+    """On whose behalf a share is given.
+
+    The name of one that is ``anonymous`` is said at the sacrifice, as it must be, and else told to its donor and the
+    staff alone: it stands on no paper and no page that others may see. Who is ``deceased`` is called so at the site.
+    ``phone`` is whose, besides the donor, is to hear of it.
+    """
+
     id: UUID
     order_id: UUID
     donor_id: UUID
@@ -151,6 +163,9 @@ class Share(msgspec.Struct, frozen=True):
     name: str
     language: str
     spellings: list[str]
+    deceased: bool = False
+    anonymous: bool = False
+    phone: str = ""
 
 
 class Instalment(msgspec.Struct, frozen=True):

@@ -108,7 +108,8 @@ async def place(session: AsyncSession, donor_id: UUID, new: NewOrder, *, now: da
     order = models.Order(id=new_id(), donor_id=donor_id, species=new.species, state=ORDER.first, created=now)
     order.shares = [
         models.Share(
-            id=new_id(), key=key, person=models.Named(share.name, share.spellings), language=share.language)
+            id=new_id(), key=key, person=msgspec.convert(share, models.Named, from_attributes=True),
+            language=share.language)
         for share in new.shares
     ]
     order.steps = [models.Step(state=ORDER.first, at=now)]
@@ -238,6 +239,7 @@ def _order(row: models.Order) -> Order:
 
 
 def _share(row: models.Share, order: models.Order) -> Share:
-    on_behalf = row.person
+    said = row.person
     return Share(
-        row.id, order.id, order.donor_id, str(order.number), on_behalf.name, row.language, on_behalf.spellings)
+        row.id, order.id, order.donor_id, str(order.number), said.name, row.language, said.spellings, said.deceased,
+        said.anonymous, said.phone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -42,13 +43,18 @@ async def allocate(session: AsyncSession, order_id: UUID, site_id: UUID, now: da
         )
         await session.flush()
         await feed.tell(session, site_id, [
-            ("share", share.id, {
-                "animal_id": str(on.id), "reference": share.reference, "name": share.name,
-                "language": share.language, "spellings": share.spellings,
-            })
-            for share, (on, _) in taken
+            ("share", share.id, _told(share, on.id)) for share, (on, _) in taken
         ], about=order.donor_id)  # fmt: skip
     return await animals_of(session, order_id)
+
+
+def _told(share: Share, animal_id: UUID) -> dict[str, Any]:
+    """What a site needs to say the name. That it is of the living is not said, as boxes of before do not know it."""
+    fields = {
+        "animal_id": str(animal_id), "reference": share.reference, "name": share.name, "language": share.language,
+        "spellings": share.spellings,
+    }  # fmt: skip
+    return fields | ({"deceased": True} if share.deceased else {})
 
 
 async def call_off(session: AsyncSession, order_id: UUID, who: Principal, now: datetime) -> Order:

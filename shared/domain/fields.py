@@ -117,6 +117,7 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "name": "cloud_only",
         "language": "cloud_only",
         "spellings": "cloud_only",
+        "deceased": "cloud_only",  # true, or not there
     },
     "executor": {"name": "cloud_only", "pin_hash": "cloud_only", "language": "cloud_only"},
     "film": {  # what became of a video, under its id

@@ -95,6 +95,17 @@ def test_the_hubs_word_stands_above_the_boxs_own(db: Database, capture: Capture,
     assert said() == ("rejected", "Show the knife.", "rejected")
 
 
+def test_who_is_dead_is_called_so_and_of_others_an_older_hub_says_nothing(db: Database, capture: Capture) -> None:
+    animal = str(Site(db).animals()[0].id)
+    shares = [{"animal_id": animal, "name": name, "language": "fr"} for name in ("Zohra", "Ahmed")]
+    shares[1] |= {"deceased": True}
+    news = [Change(9 + at, "share", UUID(int=9 + at), fields) for at, fields in enumerate(shares)]
+    capture.apply_feed(news, 10)
+    told = {share.name: share.deceased for share in Site(db).animals()[0].shares}
+    assert told["Zohra"] is False
+    assert told["Ahmed"] is True
+
+
 @pytest.mark.parametrize("forged", [
     {"key": SigningKey(b"x" * 32)}, {"size": 301}, {"durable_ms": 1}, {"signature": ""}, {"signature": None},
     {"blob_id": "cd" * 32}, {"blob_id": "x"},

@@ -5,10 +5,13 @@ from __future__ import annotations
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud.donors import models
+from cloud.platform.personal import place
 from tests.cloud_hub import CloudHub, Person
 
 SHARE = {"name": "أحمد بن علي", "language": "ar", "spellings": ["Ahmed Benali"]}
@@ -50,6 +53,39 @@ def test_an_order_is_placed_and_seen_by_its_donor_and_the_staff(hub: CloudHub, d
     assert order in donor.get("/api/v1/orders")
     assert order in hub.admin.get("/api/v1/orders?state=placed")
     assert order not in hub.admin.get("/api/v1/orders?state=paid")
+
+
+def test_what_a_donor_says_of_a_share_is_theirs_and_the_site_hears_what_it_needs(hub: CloudHub, donor: Person) -> None:
+    site = hub.site(C1="cow")
+    said = {"deceased": True, "anonymous": True, "phone": "+33612345678"}
+    plain = {"deceased": False, "anonymous": False, "phone": ""}
+    order = donor.post("/api/v1/orders", {"species": "cow", "shares": [{**SHARE, **said}, ORDER["shares"][1]]})
+    assert [{name: share[name] for name in plain} for share in order["shares"]] == [said, plain]
+    assert donor.get(f"/api/v1/orders/{order['id']}") == order
+    assert said["phone"] in str(donor.get("/api/v1/me/export"))
+    donor.post("/api/v1/orders", {"species": "cow", "shares": [{**SHARE, "phone": "0612345678"}]}, status=400)
+    pay(hub, order, payment())
+    hub.admin.post(f"/api/v1/orders/{order['id']}/allocate", {"site_id": site})
+    box = hub.box(site)
+    box.sync()
+    told = box.told("share")
+    first, second = (told[UUID(share["id"])] for share in order["shares"])
+    assert first["deceased"] is True
+    assert "deceased" not in second, "a box of before would not know it"
+    assert said["phone"] not in str(told)
+    assert not {"anonymous", "phone"} & first.keys()
+
+
+def test_a_share_that_was_written_before_there_was_more_to_say_is_read(hub: CloudHub, donor: Person) -> None:
+    order = donor.post("/api/v1/orders", ORDER)
+
+    async def as_before(session: AsyncSession) -> None:
+        row = await session.get_one(models.Share, UUID(order["shares"][0]["id"]))
+        row.sealed = row.key.seal(place(models.Share, row.id), {"name": SHARE["name"], "spellings": []})
+
+    hub.run(as_before)
+    share = hub.admin.get(f"/api/v1/orders/{order['id']}")["shares"][0]
+    assert (share["name"], share["deceased"], share["anonymous"], share["phone"]) == (SHARE["name"], False, False, "")
 
 
 def test_each_order_has_a_number_of_its_own_to_speak_of(donor: Person) -> None:
