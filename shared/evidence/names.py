@@ -314,11 +314,15 @@ def _apart(form: Sequence[str], other: Claim) -> float:
 
 
 def _in_place(judged: Sequence[tuple[ShareMatch, float]], fits: Sequence[_Fit | None]) -> list[int]:
-    """Claims not yet heard that lie right between both neighbours on the list, which were."""
+    """Claims not yet heard that lie right between both neighbours on the list, which were.
+
+    What seems not to have been said is among them: in its place it becomes at most unclear.
+    """
     return [
         at
         for at in range(1, len(judged) - 1)
-        if [share.heard for share, _ in judged[at - 1 : at + 2]] == ["heard", "unclear", "heard"]
+        if (judged[at - 1][0].heard, judged[at + 1][0].heard) == ("heard", "heard")
+        and judged[at][0].heard in ("unclear", "not_heard")
         and all(one and two and abs(two.start - one.end) < _NEXT_S for one, two in pairwise(fits[at - 1 : at + 2]))
     ]
 

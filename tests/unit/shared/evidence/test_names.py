@@ -176,6 +176,15 @@ def test_an_unclear_name_counts_between_its_neighbours_only() -> None:
     assert [share.heard for share in alone] == ["unclear"]
 
 
+def test_what_hardly_sounds_like_a_name_is_no_proof_in_its_place_that_it_was_not_said() -> None:
+    """Recognisers write a letter otherwise from one processor to the next; that must not refuse a family theirs."""
+    mangled = "cottage of Mansari,"
+    between = heard(f"Ahmed Benelli, {mangled} Omar Farakvelo", SEVEN[:3])
+    assert [share.heard for share in between] == ["heard", "unclear", "heard"]
+    assert heard(mangled, SEVEN[1:2])[0].heard == "not_heard"
+    assert heard("Ahmed Benelli, a basket of oranges, Omar Farakvelo", SEVEN[:3])[1].heard == "not_heard"
+
+
 def test_a_first_name_in_common_with_another_order() -> None:
     """Half of the claim was said, but all of the other name."""
     site = [Claim("Leila Mansouri", order="1"), Claim("Leila Benchaabane", order="2")]
