@@ -318,7 +318,8 @@ def restore(
     for reason in done.refused:
         typer.echo(f"not taken: {reason}", err=True)
     when = f", as it was on {from_ms(done.wall_ms):%Y-%m-%d %H:%M:%S} UTC by its clock" if done.number else ""
-    typer.echo(f"{done.name} is back{when}: {done.videos} files, {done.uploads} uploads under way")
+    under_way = f"{done.uploads} uploads and {done.recordings} recordings under way"
+    typer.echo(f"{done.name} is back{when}: {done.videos} files, {under_way}")
     for lost in done.lost:
         typer.echo(f"without its bytes: video {lost.video_id} of animal {lost.tag or 'unknown'}", err=True)
 

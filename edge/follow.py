@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,10 +53,10 @@ class Follower:
         self._sure[target] = at
         return at
 
-    def take_over(self, source: Path, begun: Path, target: Path) -> None:
-        """Let ``target`` begin with what one of the files in the folder ``begun`` has of ``source`` already."""
+    def take_over(self, source: Path, begun: Iterable[Path], target: Path) -> None:
+        """Let ``target`` begin with what one of the files in the folders ``begun`` has of ``source`` already."""
         first = _first(source)
-        for each in begun.iterdir():
+        for each in chain.from_iterable(folder.iterdir() for folder in begun):
             if _first(each) == first:
                 try:
                     os.link(each, target)

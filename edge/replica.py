@@ -7,6 +7,7 @@
         piece-NNNNNNNN                sealed: the pages of the database that changed, the keys, what uploads stand at
         blobs/AB/ABCD...              sealed videos, byte for byte as on the box
         uploads/ID                    the sealed bytes of an upload that has not ended yet
+        recordings/ID-NNNN            those of a part of a recording that is under way
         models/...                    what looks and listens, as on the box: no secret
 
 A generation is a piece with every page and those after it with what changed since. Nothing that a manifest names is
@@ -64,7 +65,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Growing(msgspec.Struct, frozen=True):
-    """An upload: the server's note of it, the ``size`` of its sealed segments, and what does not fill one yet."""
+    """A film that grows: the ``size`` of its sealed segments, what does not fill one yet, and an upload's own note."""
 
     info: bytes
     tail: bytes
@@ -74,7 +75,8 @@ class Growing(msgspec.Struct, frozen=True):
 class Head(msgspec.Struct, frozen=True):
     """What a piece begins with. ``pages`` is the whole database's number of them, ``changed`` which ones follow.
 
-    ``keys`` are the files of the key folder, ``settings`` the environment of the box; the last piece's count.
+    ``keys`` are the files of the key folder, ``settings`` the environment of the box, ``recordings`` the parts of those
+    under way, by ``ID-NNNN``; the last piece's count.
     """
 
     page_size: int
@@ -83,6 +85,7 @@ class Head(msgspec.Struct, frozen=True):
     keys: dict[str, bytes]
     uploads: dict[str, Growing]
     settings: dict[str, str]
+    recordings: dict[str, Growing] = {}
 
 
 class Folder:
@@ -92,6 +95,7 @@ class Folder:
         self.path = path
         self.blobs = path / "blobs"
         self.uploads = path / "uploads"
+        self.recordings = path / "recordings"
         self.models = path / "models"
 
     @classmethod
@@ -100,7 +104,7 @@ class Folder:
         return cls(replica / ROOT / box)
 
     def make(self) -> None:
-        for folder in (self.path, self.blobs, self.uploads):
+        for folder in (self.path, self.blobs, self.uploads, self.recordings):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def blob(self, blob_id: str) -> Path:

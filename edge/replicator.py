@@ -1,8 +1,8 @@
 """Keeps a replica of the box up to date, a pass a second, while the box works: see :mod:`edge.replica`.
 
-In each pass the order is what keeps promises: first what uploads stand at, then the database, then the videos that it
-names, then the manifest. An upload that ends in between is known to the database, never only to its own note; and a
-video that the database knows is there, unless it is one of those that a new replica has yet to catch up with.
+In each pass the order is what keeps promises: first what uploads and recordings stand at, then the database, then the
+videos that it names, then the manifest. What ends in between is known to the database, never only to its own note; and
+a video that the database knows is there, unless it is one of those that a new replica has yet to catch up with.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -46,7 +47,7 @@ MAX_PIECES = 600
 _log = structlog.get_logger(__name__)
 
 _Seen = tuple[int, list[tuple[str, int, int]]]
-"""The version of the database, and what its uploads stood at."""
+"""The version of the database, and what its uploads and recordings stood at."""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -103,6 +104,13 @@ def run(replicator: Replicator) -> None:
         time.sleep(PAUSE_S)
 
 
+class _Grown(NamedTuple):
+    """The films under way, by what they are called in a :class:`Head`."""
+
+    uploads: dict[str, Growing]
+    recordings: dict[str, Growing]
+
+
 class Replicator:
     """Writes the replica of one box into ``folder``, where one was begun: a folder without is a disk not mounted."""
 
@@ -148,23 +156,24 @@ class Replicator:
     def _pass(self, deadline: float) -> None:
         if self._manifests and not self._folder.holds(self._manifests[-1]):
             self._begin_anew()  # another disk
-        at, seen, left = self._clock.read(), (self._db.version(), _stamps(self._settings.uploads)), 0
+        at, left = self._clock.read(), 0
+        seen = self._db.version(), _stamps(self._settings.uploads) + _stamps(self._settings.recordings)
         if seen != self._seen:
-            uploads = self._uploads(deadline)
+            growing = _Grown(self._uploads(deadline), self._recordings(deadline))
             changed = self._image.take(self._db)
             left = self._blobs(deadline)
             self._models()
-            self._write(at, changed, uploads)
-            self._tidy(uploads)
+            self._write(at, changed, growing)
+            self._tidy(growing)
             self._seen = None if left else seen
         error = QurbaniError("storage_full", f"no room on {self._root}").line() if self._is_full else None
         self._tell(State(self._state.folder, at, self._manifests[-1].number, left, error))
 
-    def _write(self, at: Reading, changed: list[int], uploads: dict[str, Growing]) -> None:
+    def _write(self, at: Reading, changed: list[int], growing: _Grown) -> None:
         """The next generation: what ``changed`` after those before, or everything."""
         vault = self._keys.vault  # not as they lie there: who is to open the replica may lack what opens this box
         keys = {name: vault.read(name) for name in vault.names()}
-        if self._manifests and not changed and self._written == (keys, uploads):
+        if self._manifests and not changed and self._written == (keys, growing):
             return
         number, pieces = 1 + max(self._folder.numbers(), default=0), []
         if self._manifests:
@@ -173,14 +182,16 @@ class Replicator:
                 pieces = []
         if not pieces:
             changed = list(range(self._image.pages))
-        head = Head(self._image.page_size, self._image.pages, changed, keys, uploads, self._environ)
+        head = Head(
+            self._image.page_size, self._image.pages, changed, keys, growing.uploads, self._environ, growing.recordings
+        )
         piece = self._folder.write(number, head, self._image.read(changed), self._recipient)
         node = identity.load(self._db)
         assert node is not None, "a box that runs is enrolled"
         manifest = Manifest(node=node.id, number=number, wall_ms=at.wall_ms, pieces=[*pieces, piece])
         self._folder.keep(manifest, self._keys.ring[node.sign_file])
         self._image.is_kept()
-        self._written = keys, uploads
+        self._written = keys, growing
         # The one before stays, for a disk that loses what it said it had written.
         self._manifests = [*self._manifests[-1:], manifest]
 
@@ -195,16 +206,26 @@ class Replicator:
         note = msgspec.json.decode(info.read_bytes(), type=Upload)
         if note.is_finished:
             return Growing(msgspec.json.encode(note), b"", 0)
-        data, tail, size = info.with_name("data"), info.with_name("data.tail"), 0
+        size = note.blob.blob_size if note.blob else None
+        grown = self._grown(info.with_name("data"), self._folder.uploads / info.parent.name, deadline, size)
+        if size and grown.size < size:
+            note = msgspec.structs.replace(note, blob=None)  # as it was before the last of it had come
+        return msgspec.structs.replace(grown, info=msgspec.json.encode(note))
+
+    def _recordings(self, deadline: float) -> dict[str, Growing]:
+        found = {}
+        for part in sorted(self._settings.recordings.glob("*/[0-9][0-9][0-9][0-9]")):
+            name = f"{part.parent.name}-{part.name}"
+            with suppress(FileNotFoundError):  # it ended a moment ago
+                found[name] = self._grown(part, self._folder.recordings / name, deadline)
+        return found
+
+    def _grown(self, film: Path, copy: Path, deadline: float, size: int | None = None) -> Growing:
+        """What there is of a film, in ``copy`` as far as it fills segments; all of it where its ``size`` is final."""
+        tail = film.with_name(film.name + ".tail")
         # The tail first: what it holds is in it or, by the time they are copied, in the segments.
         kept = tail.read_bytes() if tail.exists() else b""
-        if data.exists():
-            size = self._follower.follow(
-                data, self._folder.uploads / info.parent.name, deadline, note.blob.blob_size if note.blob else None
-            )
-        if note.blob and size < note.blob.blob_size:
-            note = msgspec.structs.replace(note, blob=None)  # as it was before the last of it had come
-        return Growing(msgspec.json.encode(note), kept, size)
+        return Growing(b"", kept, self._follower.follow(film, copy, deadline, size) if film.exists() else 0)
 
     def _blobs(self, deadline: float) -> int:
         """Copy the videos that the database names, the newest first; how many are left."""
@@ -232,7 +253,7 @@ class Replicator:
         part = target.with_name(f"{blob_id}.part")
         part.parent.mkdir(exist_ok=True, mode=0o700)
         if not part.exists():
-            self._follower.take_over(source, self._folder.uploads, part)
+            self._follower.take_over(source, (self._folder.uploads, self._folder.recordings), part)
         if self._follower.follow(source, part, deadline, size) < size:
             return False
         part.rename(target)
@@ -248,11 +269,14 @@ class Replicator:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(target, pieces(file))
 
-    def _tidy(self, uploads: Mapping[str, Growing]) -> None:
+    def _tidy(self, growing: _Grown) -> None:
         self._folder.tidy(self._manifests)
-        for each in self._folder.uploads.iterdir():
-            if each.name not in uploads or not uploads[each.name].size:
-                each.unlink()
+        for folder, known in (
+            (self._folder.uploads, growing.uploads), (self._folder.recordings, growing.recordings),
+        ):  # fmt: skip
+            for each in folder.iterdir():
+                if each.name not in known or not known[each.name].size:
+                    each.unlink()
 
     def _tell(self, state: State) -> None:
         self._state = state
@@ -317,10 +341,10 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _stamps(uploads: Path) -> list[tuple[str, int, int]]:
-    """What changes whenever an upload does."""
+def _stamps(folder: Path) -> list[tuple[str, int, int]]:
+    """What changes whenever an upload or a recording in ``folder`` does."""
     found = []
-    for file in sorted(uploads.glob("*/*")):
+    for file in sorted(folder.glob("*/*")):
         with suppress(FileNotFoundError):
             told = file.stat()
             found.append((str(file), told.st_size, told.st_mtime_ns))

@@ -22,7 +22,7 @@ from edge import node as identity
 from edge.blobs import Blobs
 from edge.db import Database, Tx
 from edge.node import KEY_FILES, Keys
-from edge.replica import Folder, Head, Manifest, Opened, boxes, check
+from edge.replica import Folder, Growing, Head, Manifest, Opened, boxes, check
 from edge.settings import Settings
 from edge.vault import Vault
 from shared.crypto import SigningKey, UnsealKey
@@ -34,6 +34,7 @@ SETTINGS = "restored.env"
 
 _KEY_FILE = re.compile(r"[a-z0-9-]+\.pem")
 _UPLOAD = re.compile(r"[0-9a-f]{32}")
+_RECORDING = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([0-9]{4})")
 
 _AT_ONCE = "id IN (SELECT blob_id FROM video JOIN job ON job.key = video.id WHERE job.state = 'open')"
 """What the worker looks for as soon as it runs."""
@@ -51,8 +52,9 @@ class Lost(msgspec.Struct, frozen=True):
 class Restored(msgspec.Struct, frozen=True):
     """What came back: the box as it was at ``wall_ms`` by its own clock, in generation ``number`` of its replica.
 
-    ``refused`` says why newer generations were not taken, ``lost`` which videos are without their bytes. Where the box
-    was in the folder already, only videos were brought back and ``number`` is 0.
+    ``uploads`` and ``recordings`` were under way. ``refused`` says why newer generations were not taken, ``lost`` which
+    videos are without their bytes. Where the box was in the folder already, only videos were brought back and
+    ``number`` is 0.
     """
 
     node: UUID
@@ -61,6 +63,7 @@ class Restored(msgspec.Struct, frozen=True):
     wall_ms: int
     videos: int
     uploads: int
+    recordings: int
     lost: list[Lost]
     refused: list[str]
 
@@ -108,6 +111,7 @@ def restore(
             wall_ms=found.manifest.wall_ms if found else 0,
             videos=videos,
             uploads=len(found.head.uploads) if found else 0,
+            recordings=len({name[:36] for name in found.head.recordings}) if found else 0,
             lost=db.read(lambda tx: _named(tx, lost)),
             refused=found.refused if found else [],
         )
@@ -135,6 +139,7 @@ def _records(settings: Settings, vault: Vault, folder: Folder, key: UnsealKey, m
     write_whole(settings.folder / SETTINGS, [line.encode() for line in lines])
     _models(folder, settings.folder / "models")
     _uploads(settings, folder, found.head)
+    _recordings(settings, folder, found.head)
     db = Database(image)
     try:
         _bring(Blobs(settings.blobs, Keys.load(vault).seal), folder, db, _AT_ONCE, moved)
@@ -178,7 +183,8 @@ def _assemble(folder: Folder, number: int, key: UnsealKey, image: Path) -> tuple
                     out.write(page)
         assert head is not None, "a manifest has pieces"
         out.truncate(head.page_size * head.pages)
-    names_are_plain = all(map(_KEY_FILE.fullmatch, head.keys)) and all(map(_UPLOAD.fullmatch, head.uploads))
+    kinds = ((_KEY_FILE, head.keys), (_UPLOAD, head.uploads), (_RECORDING, head.recordings))
+    names_are_plain = all(kind.fullmatch(name) for kind, names in kinds for name in names)
     if not names_are_plain or not set(KEY_FILES) <= head.keys.keys():
         raise QurbaniError("damaged", f"generation {number} holds files that no box has, or lacks its keys")
     node, sign_file = _who(image)
@@ -205,13 +211,27 @@ def _who(image: Path) -> tuple[UUID, str]:
 
 def _uploads(settings: Settings, folder: Folder, head: Head) -> None:
     for id, growing in head.uploads.items():
-        target, source = settings.uploads / id, folder.uploads / id
+        target = settings.uploads / id
         target.mkdir(exist_ok=True, mode=0o700)
-        if growing.size and source.exists():
-            write_whole(target / "data", pieces(source, growing.size))
-            write_whole(target / "data.tail", [growing.tail])
+        _grown(growing, folder.uploads / id, target / "data")
         write_whole(target / "info", [growing.info])
     sync_folder(settings.uploads)
+
+
+def _recordings(settings: Settings, folder: Folder, head: Head) -> None:
+    """What was filmed of those under way: the recorder, or the doctor, makes videos of it."""
+    for name, growing in head.recordings.items():
+        id, part = _RECORDING.fullmatch(name).groups()  # type: ignore[union-attr] - looked at when it was read
+        target = settings.recordings / id
+        target.mkdir(exist_ok=True, mode=0o700)
+        _grown(growing, folder.recordings / name, target / part)
+    sync_folder(settings.recordings)
+
+
+def _grown(growing: Growing, source: Path, target: Path) -> None:
+    if growing.size and source.exists():
+        write_whole(target, pieces(source, growing.size))
+        write_whole(target.with_name(target.name + ".tail"), [growing.tail])
 
 
 def _models(folder: Folder, target: Path) -> None:
@@ -226,6 +246,7 @@ def _as_after_a_crash(tx: Tx, folder: Folder) -> None:
     """What was under way on the old box is not under way here."""
     jobs.free(tx)
     tx.execute("UPDATE claim SET until_ms = 0")
+    tx.execute("UPDATE recording SET boot = ''")  # what was filmed becomes a video; no camera here goes on with it
     gone = [row["id"] for row in tx.query("SELECT id FROM blob WHERE confirmed_ms IS NOT NULL AND NOT pruned")]
     for blob_id in gone:
         if not folder.blob(blob_id).exists():  # the old box let it go after this generation: the hub has it

@@ -19,7 +19,9 @@ import httpx
 from argon2 import PasswordHasher
 
 from edge.db import Database
+from shared.crypto import UnsealKey, load_key
 from shared.ids import new_id
+from shared.sealed import SealedReader
 from shared.tus.wire import CHUNK_TYPE, write_metadata
 from tests.hub import Hub
 from tests.unit.sync.chains import SITE
@@ -138,6 +140,15 @@ class Box:
             return db.rows(sql)
         finally:
             db.close()
+
+    def film(self, video: UUID) -> bytes:
+        """The plaintext of a video, once it is kept."""
+        row = until(lambda: self.rows(f"SELECT * FROM video WHERE id = '{video}'"), what="the video")[0]
+        key = load_key(self.folder / "keys" / "seal.pem", UnsealKey)
+        with (self.folder / "blobs" / row["blob_id"][:2] / row["blob_id"]).open("rb") as sealed:
+            content = SealedReader(sealed, key).read()
+        assert len(content) == row["size"]
+        return content
 
 
 class Tablet:

@@ -18,6 +18,7 @@ import pytest
 from shared.ids import new_id
 from tests.box import Box, Tablet, running, until
 from tests.hub import Hub, serving
+from tests.simulated import clock_ms, watched
 
 MIB = 1 << 20
 PASSPHRASE = "a long one, kept in town"
@@ -112,8 +113,12 @@ def test_a_box_that_dies_at_work_is_back_but_for_its_last_seconds(
     with ExitStack() as stack:
         hub = Hub()
         with serving(hub):
-            box, tablet, animals = stack.enter_context(running(tmp_path / "box", hub, animals=tablets, **office))
+            settings = {"QURBANI_EDGE_CAMERAS": "gate=sim:", "QURBANI_EDGE_PREROLL_S": "0.5"} | office
+            box, tablet, animals = stack.enter_context(running(tmp_path / "box", hub, animals=tablets + 1, **settings))
         begin(box)  # from here on the site is dark
+        recording = {"id": str(new_id()), "sacrifice_id": str(tablet.open_sacrifice(animals.pop())), "camera": "gate"}
+        until(lambda: [each["phase"] for each in tablet.ask("GET", "/api/v1/cameras").json()] == ["ready"])
+        tablet.ask("POST", "/api/v1/recordings", json=recording)
         work = Tablets(box, tablet.executor, animals, rest_s)
         began = time.monotonic()
         until(lambda: len(work.kept) > tablets and time.monotonic() - began > seconds, 300, "some work")
@@ -121,7 +126,7 @@ def test_a_box_that_dies_at_work_is_back_but_for_its_last_seconds(
         until(lambda: replicated_at(tablet) > seen, ALLOWED_S, "a pass that began after that")
         until(lambda: any(data.stat().st_size for data in box.folder.glob("uploads/*/data")), what="an upload")
         box.kill()
-        died = time.monotonic()
+        died, filmed_ms = time.monotonic(), clock_ms()
         work.is_over.set()
         for thread in work.threads:
             thread.join(60)
@@ -135,6 +140,11 @@ def test_a_box_that_dies_at_work_is_back_but_for_its_last_seconds(
         assert all(age_s <= min(ALLOWED_S, died - seen) for age_s in missing.values()), missing
         assert said["lost"] == []
         assert said["refused"] == []
+        assert said["recordings"] == 1
+        cut_ms = watched(spare.film(UUID(recording["id"])))[-1][1]
+        print(f"the recording under way: its last {filmed_ms - cut_ms} ms are missing")
+        assert 0 <= filmed_ms - cut_ms <= ALLOWED_S * 1000
+        there.add(UUID(recording["id"]))
 
         # The tablets are still signed in, and go on with what was under way, from where the replica had it.
         tablet.box = spare
@@ -144,6 +154,7 @@ def test_a_box_that_dies_at_work_is_back_but_for_its_last_seconds(
                 tablet.upload(sacrifice, video, content)
                 there.add(video)
         assert {UUID(row["id"]) for row in old} <= there
+        there.remove(UUID(recording["id"]))
         hashes = {UUID(row["id"]): row["sha256"] for row in spare.rows("SELECT id, sha256 FROM video")}
         assert all(hashes[id] == sha256(work.begun[id][1]).hexdigest() for id in there)
 

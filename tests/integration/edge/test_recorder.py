@@ -24,13 +24,11 @@ import httpx
 import pytest
 
 from edge import sqlite
-from edge.recorder.simulated import BITS
-from shared.crypto import UnsealKey, load_key
 from shared.ids import new_id
-from shared.sealed import SealedReader
 from tests.box import ROOT, Box, Tablet, running, until
 from tests.hub import Hub, serving
 from tests.rtsp import PASSWORD, RtspCamera, rtsp_camera
+from tests.simulated import clock_ms, shown, watched
 
 SECRET = "p4ss-word-of-a-camera"
 PREROLL_S = 2.0
@@ -72,12 +70,7 @@ class Yard:
 
     def film(self, recording: UUID) -> bytes:
         """The plaintext of what was kept, once it is."""
-        row = until(lambda: self.box.rows(f"SELECT * FROM video WHERE id = '{recording}'"), what="the video")[0]
-        key = load_key(self.box.folder / "keys" / "seal.pem", UnsealKey)
-        with (self.box.folder / "blobs" / row["blob_id"][:2] / row["blob_id"]).open("rb") as sealed:
-            content = SealedReader(sealed, key).read()
-        assert len(content) == row["size"]
-        return content
+        return self.box.film(recording)
 
 
 @pytest.fixture(scope="module")
@@ -89,25 +82,6 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
         folder = tmp_path_factory.mktemp("box")
         box, tablet, animals = stack.enter_context(running(folder, hub, animals=12, **settings))
         yield Yard(hub, box, tablet, animals, camera)
-
-
-def clock_ms() -> int:
-    """The clock that the simulated camera films."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
-
-
-def shown(frame: av.VideoFrame) -> int:
-    """The milliseconds that a simulated camera has filmed."""
-    grey = frame.to_ndarray(format="gray")
-    side = frame.width // BITS
-    squares = grey[-side:, : side * BITS].reshape(side, BITS, side).mean(axis=(0, 2))
-    return int("".join(str(int(square > 128)) for square in squares), 2)
-
-
-def watched(film: bytes) -> list[tuple[float, int]]:
-    """Each picture of a film, decoded to its end: when it is shown, and what its clock says."""
-    with av.open(io.BytesIO(film)) as container:
-        return [(frame.time, shown(frame)) for frame in container.decode(video=0)]
 
 
 def out_of_time(pictures: list[tuple[float, int]]) -> float:

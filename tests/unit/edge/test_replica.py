@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -21,7 +22,7 @@ from edge.db import Database
 from edge.main import opened
 from edge.node import Keys, Node
 from edge.outbox import Outbox
-from edge.replica import Folder, Manifest, Opened
+from edge.replica import Folder, Growing, Manifest, Opened
 from edge.replicator import Replicator, read_state
 from edge.restore import Restored, restore
 from edge.settings import Settings
@@ -413,8 +414,9 @@ def test_no_replica(tmp_path: Path, spare: Path) -> None:
         brought_back(tmp_path, tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["keys", "uploads", "recordings"])
 def test_a_name_that_leads_out_of_the_folder_is_refused(
-    tmp_path: Path, keeper: Replicator, folder: Folder, spare: Path, keys: Keys, settings: Settings
+    tmp_path: Path, keeper: Replicator, folder: Folder, spare: Path, keys: Keys, settings: Settings, kind: str
 ) -> None:
     """Anybody can seal for the operator; what comes out is still only taken for what it may be."""
     keeper.once()
@@ -422,12 +424,13 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(
     manifest = folder.manifest(number)[0]
     with folder.piece(manifest.pieces[0]) as file:
         head = Opened(file, OPERATOR).head
-    piece = folder.write(number, replace(head, changed=[], keys={**head.keys, "../../evil.pem": b"x"}), [],
-                         OPERATOR.public)
+    evil = {"../../evil.pem": b"x" if kind == "keys" else Growing(b"x", b"", 0)}
+    more: dict[str, Any] = {kind: {**getattr(head, kind), **evil}}
+    piece = folder.write(number, replace(head, changed=[], **more), [], OPERATOR.public)
     folder.keep(replace(manifest, pieces=[piece]), keys.sign)
     with pytest.raises(QurbaniError, match="no_replica"):
         brought_back(tmp_path, spare)
-    assert not list(tmp_path.rglob("evil.pem"))
+    assert not list(tmp_path.rglob("evil.pem*"))
 
 
 def test_the_doctor_looks_at_it(
