@@ -95,13 +95,14 @@ class Capture:
                 return
             if known is not None:
                 raise QurbaniError("conflict", "this animal has a sacrifice already", sacrifice_id=known["id"])
-            animal = one(tx, "SELECT site_id FROM animal WHERE id = ?", animal_id)
+            animal = one(tx, "SELECT site_id, frozen FROM animal WHERE id = ?", animal_id)
             if animal is None:
                 raise QurbaniError("not_found", "no such animal at this site")
             claims.check(tx, now, animal_id, executor_id, claim)
             row = {"animal_id": str(animal_id), "executor_id": str(executor_id), "state": SACRIFICE.first}
             tx.table("sacrifice").insert({"id": str(id), "opened": _json(now), **row})
             patch = {**row, "site_id": animal["site_id"], "opened": msgspec.to_builtins(now)}
+            patch["frozen"] = bool(animal["frozen"])
             self._append(tx, now, "sacrifice", id, patch, str(executor_id))
 
         self._db.write(work)

@@ -52,7 +52,7 @@ def begin(real: Settings, password: bytes | None, site_languages: list[str], clo
         changes = [Change(1, "site", site, {"languages": site_languages})]
         for tag, species, names in ANIMALS:
             animal = new_id()
-            fields = {"site_id": str(site), "tag": tag, "species": species, "pen": ""}
+            fields = {"site_id": str(site), "tag": tag, "species": species, "pen": "", "frozen": True}
             changes.append(Change(1, "animal", animal, fields))
             changes += [_share(new_id(), animal, name, language) for name, language in names]
         Capture(db, keys.ring, clock, new_id).apply_feed(changes, 1)

@@ -35,6 +35,7 @@ class ShareView(msgspec.Struct, frozen=True):
 class AnimalView(msgspec.Struct, frozen=True):
     """An animal and its shares. ``state`` is that of its sacrifice, or ``waiting``.
 
+    ``frozen`` says that its shares do not change any more.
     ``ineligible`` is why it does not count, ``arrived`` the clock reading at which it was taken in here, ``same_tag``
     says that another animal has its tag. ``photo_id`` is the newest photo of it that lies here.
     ``outcome`` is that of its best video: ``authentic`` if any is, else of the newest that was judged; ``place`` is how
@@ -61,6 +62,7 @@ class AnimalView(msgspec.Struct, frozen=True):
     arrived: dict[str, Any] | None = None
     ineligible: list[str] = []
     same_tag: bool = False
+    frozen: bool = False
     photo_id: UUID | None = None
 
 
@@ -272,7 +274,8 @@ def _languages(tx: Tx) -> list[str]:
 
 def _animal(row: dict[str, Any], site: dict[str, Any], shares: list[ShareView]) -> AnimalView:
     plain = {name: json.loads(row[name] or default) for name, default in (("defects", "[]"), ("arrived", "null"))}
-    more = {"capacity": CAPACITY.get(row["species"]), "shares": shares, "same_tag": bool(row["same_tag"])}
+    more = {"capacity": CAPACITY.get(row["species"]), "shares": shares}
+    more |= {name: bool(row[name]) for name in ("same_tag", "frozen")}
     return msgspec.convert({**row, **plain, **more, "ineligible": eligible.reasons(site, row)}, AnimalView)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
 from cloud.donors.service import Order, Share
-from cloud.executors import feed, models, schemas
+from cloud.executors import feed, freezing, models, schemas
 from cloud.executors.sites import as_animal, site
 from cloud.platform.access import Principal
 from shared.domain.animal import ineligible
@@ -60,10 +60,16 @@ def _told(share: Share, animal_id: UUID) -> dict[str, Any]:
 async def call_off(session: AsyncSession, order_id: UUID, who: Principal, now: datetime) -> Order:
     """End an order and free its seats: a donor's own, or the staff anybody's.
 
-    Raises ``not_found``, or ``bad_transition`` where it is too far along: then there is only a remedy.
+    Raises ``not_found``, or ``bad_transition`` where it is too far along or one of its shares is frozen to an animal:
+    then there is only a remedy.
     """
     is_donor = who.role == "donor"
-    order = await donors.get(session, order_id, donor_id=who.id if is_donor else None)
+    await donors.get(session, order_id, donor_id=who.id if is_donor else None)
+    taken = await animals_of(session, order_id)
+    on = await freezing.locked(session, models.Animal.id.in_([animal.id for animal in taken]))
+    order = await donors.get(session, order_id)
+    if any(row.frozen for row in on.values()) and order.state not in donors.CALLED_OFF:
+        raise QurbaniError("bad_transition", "the names have been fixed to an animal", state=order.state)
     if ORDER.rank(order.state) > ORDER.rank("allocated") and order.state not in donors.CALLED_OFF:
         raise QurbaniError("bad_transition", f"the order is {order.state}", state=order.state)
     ended = await donors.call_off(session, order_id, "donor" if is_donor else "admin", who.id, now)
@@ -131,7 +137,7 @@ async def _free_seats(
     free = [
         (row, number)
         for row in fullest_first
-        if row.id not in barred
+        if row.id not in barred and row.frozen is None
         for number in range(1, row.capacity + 1)
         if number not in taken.get(row.id, ())
     ]

@@ -74,6 +74,7 @@ def told(row: models.Animal) -> dict[str, Any]:
     """What boxes are told of an animal. What nobody has said is left out, as boxes of before do not know it."""
     fields = {"site_id": str(row.site_id), "tag": row.tag, "species": row.species, "pen": row.pen}
     more = {name: getattr(row, name) for name in ("weight_g", "age_months", "sex", "defects", "vet_note", "arrived")}
+    more["frozen"] = True if row.frozen else None
     return fields | {name: value for name, value in more.items() if value is not None}
 
 

@@ -85,6 +85,8 @@ class Animal(Base):
     vet_note: Mapped[str | None] = mapped_column(Text)
     arrived: Mapped[dict[str, Any] | None]
     """The reading of a box's clocks at which it was taken in: ``{wall_ms, mono_ms, boot}``."""
+    frozen: Mapped[datetime | None]
+    """From when on a trigger lets nobody give or take its seats. See :mod:`cloud.executors.freezing`."""
 
 
 class Seat(Base):
@@ -105,6 +107,18 @@ class Seat(Base):
     animal_id: Mapped[UUID]
     number: Mapped[int]
     capacity: Mapped[int]
+
+
+class Thaw(Base):
+    """That the shares of a frozen animal were let go again, as it will not be sacrificed, and why."""
+
+    __tablename__ = "thaws"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    animal_id: Mapped[UUID] = mapped_column(ForeignKey(Animal.id))
+    at: Mapped[datetime]
+    by: Mapped[UUID]
+    reason: Mapped[str] = mapped_column(Text)
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -176,6 +190,8 @@ class Sacrifice(Base):
     opened: Mapped[dict[str, Any]]
     """A reading of the box's clocks: ``{wall_ms, mono_ms, boot}``."""
     note: Mapped[str] = mapped_column(Text)
+    frozen: Mapped[bool | None]
+    """Whether its box had been told that the shares of the animal are frozen; boxes of before do not say."""
     verified: Mapped[datetime | None]
 
 

@@ -18,10 +18,12 @@ from cloud.executors.schemas import (
     Batch,
     EnrolmentCode,
     Executor,
+    Freeze,
     Hide,
     NewAnimal,
     NewExecutor,
     NewSite,
+    NewThaw,
     Node,
     Site,
     SiteEid,
@@ -76,6 +78,23 @@ async def add_animal(
 async def animals(site_id: FromPath[UUID], session: given.Session) -> list[Animal]:
     """The animals at a site."""
     return await service.animals(session, site_id)
+
+
+@post("/api/v1/sites/{site_id:uuid}/freeze", status_code=200, roles=CHANGE, problems=("bad_transition",))
+async def freeze(
+    site_id: FromPath[UUID], data: JSONBody[Freeze], session: given.Session, now: given.Now
+) -> list[Animal]:
+    """Fix who is on which animal before it is slaughtered: from now on no share of these comes or goes."""
+    return await service.freeze(session, site_id, data.animals, now)
+
+
+@post("/api/v1/animals/{animal_id:uuid}/thaw", status_code=200, roles=CHANGE, problems=("bad_transition",))
+async def thaw(
+    animal_id: FromPath[UUID], data: JSONBody[NewThaw], platform: given.Platform, session: given.Session,
+    who: given.Who, now: given.Now,
+) -> Animal:
+    """Let go of the shares of an animal that will not be sacrificed after all, and say why."""
+    return await service.thaw(session, animal_id, data.reason, by=who.id, now=now, new_id=platform.new_id)
 
 
 @get("/api/v1/sites/{site_id:uuid}/hides", roles=LOOK)
@@ -187,7 +206,7 @@ async def set_price(
 
 
 ROUTES = [
-    add_site, sites, site, set_eid, add_animal, animals, hides, batches, balance, add_executor, executors,
+    add_site, sites, site, set_eid, add_animal, animals, freeze, thaw, hides, batches, balance, add_executor, executors,
     remove_executor, new_code, nodes, revoke, reinstate, news, news_codes, allocate,
     call_off, set_price,
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
 from cloud.donors.service import Order
-from cloud.executors import models, schemas
+from cloud.executors import freezing, models, schemas
 from cloud.executors.allocation import animals_of, shares_on
 from cloud.platform import audit
 from shared.domain.sacrifice import SACRIFICE
@@ -30,6 +30,7 @@ class Fields(msgspec.Struct, frozen=True):
     opened: dict[str, Any]
     state: str
     note: str = ""
+    frozen: bool | None = None
 
 
 async def apply_sacrifices(
@@ -50,6 +51,7 @@ async def apply_sacrifices(
         row.on_conflict_do_update(index_elements=["id"], set_=written),
         [{"id": key, "node": node, **msgspec.structs.asdict(each)} for key, each in told.items()],
     )
+    await freezing.frozen_by_deed(session, wanted, now)
     recorded = SACRIFICE.rank("recorded")
     done = {each.animal_id for each in told.values() if SACRIFICE.rank(each.state) >= recorded}
     await _advance_orders(session, done, "sacrificed", now)
@@ -141,5 +143,6 @@ def _reached(row: Any, to: str) -> bool:
 
 def _sacrifice(row: models.Sacrifice) -> schemas.Sacrifice:
     return schemas.Sacrifice(
-        row.id, row.node, row.site_id, row.animal_id, row.executor_id, row.state, row.opened, row.note, row.verified
-    )
+        row.id, row.node, row.site_id, row.animal_id, row.executor_id, row.state, row.opened, row.note, row.verified,
+        row.frozen,
+    )  # fmt: skip

@@ -13,6 +13,7 @@ from shared.domain.animal import SHEEP_MONTHS, SheepMonths, Species, Tag
 
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+Reason = Annotated[str, msgspec.Meta(min_length=3, max_length=500, pattern=r"\S")]
 
 
 class NewSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +65,7 @@ class Animal(msgspec.Struct, frozen=True):
     """``ineligible`` is why it does not count as a sacrifice: then it gets no shares. What a box has not said is null.
 
     ``node`` is the box that wrote it down first, null where it was listed here; ``same_tag`` says that another animal
-    of the site has its tag.
+    of the site has its tag. From when it is ``frozen`` no share comes or goes.
     """
 
     id: UUID
@@ -82,6 +83,19 @@ class Animal(msgspec.Struct, frozen=True):
     arrived: dict[str, Any] | None = None
     node: UUID | None = None
     same_tag: bool = False
+    frozen: datetime | None = None
+
+
+class Freeze(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which animals: null means all of the site on which there are shares."""
+
+    animals: Annotated[list[UUID], msgspec.Meta(min_length=1, max_length=5000)] | None = None
+
+
+class NewThaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why an animal will not be sacrificed. It is kept, and names nobody."""
+
+    reason: Reason
 
 
 class NewExecutor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,7 +192,10 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 class Sacrifice(msgspec.Struct, frozen=True):
-    """``opened`` is a reading of the box's clocks, ``verified`` when its proof was found good."""
+    """``opened`` is a reading of the box's clocks, ``verified`` when its proof was found good.
+
+    ``frozen`` is whether the box knew that the shares of the animal do not change any more; null: it did not say.
+    """
 
     id: UUID
     node: UUID
@@ -189,3 +206,4 @@ class Sacrifice(msgspec.Struct, frozen=True):
     opened: dict[str, Any]
     note: str
     verified: datetime | None
+    frozen: bool | None = None

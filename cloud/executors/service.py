@@ -23,6 +23,7 @@ from cloud.executors.feed import has_told as feed_has_told
 from cloud.executors.feed import page as feed_page
 from cloud.executors.feed import root as feed_root
 from cloud.executors.feed import tell as feed_tell
+from cloud.executors.freezing import freeze, thaw
 from cloud.executors.intake import apply_animals, listed_tags, tell_animals
 from cloud.executors.news import write_news
 from cloud.executors.sacrifices import (
@@ -78,6 +79,7 @@ __all__ = [
     "feed_root",
     "feed_tell",
     "forget_shares",
+    "freeze",
     "heir",
     "hides",
     "listed_tags",
@@ -101,6 +103,7 @@ __all__ = [
     "tell_animals",
     "tell_batches",
     "tell_hides",
+    "thaw",
     "trusted",
     "verified",
     "verify",

@@ -181,7 +181,7 @@ def as_animal(row: models.Animal, sheep_months: int | None = None) -> schemas.An
     return schemas.Animal(
         row.id, row.site_id, row.tag, row.species, row.pen, row.capacity,
         ineligible(row.species, row.age_months, defects, sheep_months), row.weight_g, row.age_months, row.sex, defects,
-        row.vet_note or "", row.arrived, row.node,
+        row.vet_note or "", row.arrived, row.node, frozen=row.frozen,
     )  # fmt: skip
 
 

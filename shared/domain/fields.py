@@ -28,6 +28,7 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "state": "lattice",
         "note": "last_writer",
         "shares": "review",  # how many were named; one animal has one to seven
+        "frozen": "write_once",  # whether the box knew that the shares of the animal do not change any more
     },
     "cash": {  # taken at the site
         "reference": "write_once",  # of the order that it is for
@@ -79,6 +80,7 @@ FIELDS: dict[str, dict[str, Policy]] = {
         "defects": "last_writer",  # of shared.domain.animal.DEFECTS
         "vet_note": "last_writer",
         "arrived": "last_writer",  # a clock reading
+        "frozen": "cloud_only",  # its shares do not change any more
     },
     "skin": {
         "site_id": "write_once",

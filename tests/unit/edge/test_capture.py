@@ -12,6 +12,7 @@ from edge.db import Database
 from edge.jobs import Lease
 from edge.node import Keys, Node
 from edge.outbox import Outbox
+from edge.site import Site
 from edge.vault import Vault
 from shared.clock import ManualClock
 from shared.domain.fields import FIELDS
@@ -280,3 +281,13 @@ def test_keys_are_made_once_and_belong_to_their_owner(keys: Keys, tmp_path_facto
     assert (made.sign.public, made.seal.public) == (again.sign.public, again.seal.public)
     assert made.sign.public != keys.sign.public
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+def test_a_box_says_whether_it_knew_that_the_names_were_fixed(db: Database, capture: Capture) -> None:
+    for cursor, frozen in ((10, {}), (11, {"frozen": True})):
+        animal = new_id()
+        fields = {"site_id": str(new_id()), "tag": f"T{cursor}", "species": "sheep", "pen": "", **frozen}
+        capture.apply_feed([Change(cursor, "animal", animal, fields)], cursor)
+        capture.open_sacrifice(new_id(), animal, new_id())
+        assert patches(db)[-1][2]["frozen"] is bool(frozen)
+        assert Site(db).animals(animal)[0].frozen is bool(frozen)
