@@ -16,8 +16,10 @@ from uuid import UUID
 import msgspec
 import uvicorn
 from litestar import Litestar, Request
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Scope
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -97,7 +99,11 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
     async def session(request: AnyRequest) -> AsyncIterator[AsyncSession]:
         async with idempotency.transaction(request, platform) as begun:
             yield begun
-            await audit.conclude(begun, request, platform.clock.now())
+            await audit.conclude(begun, request, platform)
+
+    async def reading(request: AnyRequest) -> AsyncIterator[Platform]:
+        yield platform
+        await audit.looked(request, platform)
 
     async def tell(error: Exception, scope: Scope) -> None:
         if scope["type"] == "http":
@@ -112,9 +118,10 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
     app = Litestar(
         route_handlers=[*health.ROUTES, *chain(*offered(services, "routes", "ROUTES"))],
         dependencies={name: Provide(give, sync_to_thread=False) for name, give in given.items()}
-        | {"session": Provide(session), "paging": Provide(paging.paging, sync_to_thread=False)},
+        | {"session": Provide(session), "reading": Provide(reading)}
+        | {"paging": Provide(paging.paging, sync_to_thread=False)},
         middleware=[Measured, Conditional, Gate, Cache, idempotency.Once],
-        guards=[limited, permitted, from_our_page],
+        guards=[let_in],
         state=State({"platform": platform}),
         after_exception=[tell],
         before_send=[paging.link],
@@ -124,6 +131,13 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
         logging_config=None,
     )
     return SecurityHeaders(app, lean={MEDIA_TYPE})
+
+
+async def let_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """What every route is guarded by; one guard, as the framework copies the handler for each."""
+    await limited(connection, handler)
+    permitted(connection, handler)
+    await from_our_page(connection, handler)
 
 
 def server(platform: Platform, services: Sequence[str] = SERVICES) -> uvicorn.Server:

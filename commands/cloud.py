@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 import structlog
 import typer
+import uvloop
 
 from cloud import main
 from cloud.admin import service as admin
@@ -200,7 +201,8 @@ def _run(*programs: main.Program, services: str) -> None:
         raise QurbaniError("bad_input", f"there is no service {', '.join(sorted(unknown))}; there are {ALL}")
     found = load()
     _log_as_json()
-    asyncio.run(main.run(found, programs, chosen))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main.run(found, programs, chosen))
 
 
 def _log_as_json() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Container
 
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,9 +56,10 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, *, pages_csp: str = PAGES_CSP, api_csp: str = API_CSP,
                  lean: Container[str] = (), hsts: bool = True) -> None:
         self.app = app
-        self.fixed = {**_ALWAYS_TLS, **_FIXED} if hsts else _FIXED
+        fixed = {**_ALWAYS_TLS, **_FIXED} if hsts else _FIXED
+        self.fixed = [(name.lower().encode(), value.encode()) for name, value in fixed.items()]
         self.pages_csp = pages_csp
-        self.api_csp = api_csp
+        self.api_csp = api_csp.encode()
         self.lean = lean
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,17 +71,16 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message.setdefault("headers", [])
-                headers = MutableScopeHeaders.from_message(message)
-                for name, value in self._of(headers.get("content-type", ""), nonce).items():
-                    headers.setdefault(name, value)
+                told = {name.lower(): value for name, value in message.get("headers", ())}
+                more = self._of(told.get(b"content-type", b"").decode("latin-1"), nonce)
+                message["headers"] = [*message.get("headers", ()), *(pair for pair in more if pair[0] not in told)]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
-    def _of(self, content_type: str, nonce: str) -> dict[str, str]:
+    def _of(self, content_type: str, nonce: str) -> list[tuple[bytes, bytes]]:
         if content_type in self.lean:
-            return {}
+            return []
         is_page = content_type.startswith(_UNDER_PAGES_CSP)
-        csp = self.pages_csp.replace("{nonce}", nonce) if is_page else self.api_csp
-        return {"Content-Security-Policy": csp, **self.fixed}
+        csp = self.pages_csp.replace("{nonce}", nonce).encode() if is_page else self.api_csp
+        return [(b"content-security-policy", csp), *self.fixed]

@@ -133,6 +133,12 @@ async def account(session: AsyncSession, user_id: UUID) -> schemas.Account:
     return schemas.Account(user.person.email, user.person.name, user.role, user.language, user.created, past)
 
 
+async def name_of(platform: Platform, user_id: UUID) -> str:
+    """What the owner of an account is called."""
+    async with platform.database.look() as session:
+        return str((await session.get_one(User, user_id)).person.name)
+
+
 async def of_address(session: AsyncSession, email: str) -> User | None:
     """The account with this address."""
     return await session.scalar(select(User).where(User.email_index == _index(session, email)))

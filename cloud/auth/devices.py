@@ -59,12 +59,12 @@ async def count_guess(platform: Platform, account: str, user: UUID | None, cooki
     """
     id, _, mac = cookie.partition(".")
     known = user is not None and compare_digest(mac, _mac(platform, id, user))
-    await limits.spend(platform, "guess", f"{_blind(platform, account)}/{id if known else 'stranger'}")
+    await limits.spend(platform, ("guess", f"{_blind(platform, account)}/{id if known else 'stranger'}"))
 
 
 async def count_letter(platform: Platform, address: str) -> None:
     """Count one letter that a stranger has us send to ``address``. Raises ``too_many_requests``."""
-    await limits.spend(platform, "letter", _blind(platform, address))
+    await limits.spend(platform, ("letter", _blind(platform, address)))
 
 
 def _blind(platform: Platform, address: str) -> str:

@@ -32,15 +32,14 @@ class Gate(AbstractAuthenticationMiddleware):
             return AuthenticationResult(who, "bearer")
         cookie = connection.cookies.get(service.cookie_name(platform), "")
         refuse_foreign(connection.scope["method"], connection.headers, signed_in=bool(cookie))
-        who = await _page_user(platform, cookie) if cookie else None
+        who = await service.page_user(platform, cookie) if cookie else None
         return AuthenticationResult(who, "cookie" if cookie else None)
 
 
 async def _bearer(platform: Platform, token: str) -> Principal:
     if service.is_node_token(token):
         return service.check_node_token(platform, token)
-    async with platform.database.begin() as session:
-        return await service.bearer(session, platform, token)
+    return await service.bearer(platform, token)
 
 
 def _possessed(platform: Platform, connection: ASGIConnection[Any, Any, Any, Any], who: Principal, token: str) -> None:
@@ -50,8 +49,3 @@ def _possessed(platform: Platform, connection: ASGIConnection[Any, Any, Any, Any
         connection.headers.get(tokens.PROOF, ""), VerifyKey(who.key), scope["method"], scope["path"], token,
         now_ms=to_ms(platform.clock.now()),
     )  # fmt: skip
-
-
-async def _page_user(platform: Platform, cookie: str) -> Principal | None:
-    async with platform.database.begin() as session:
-        return await service.page_user(session, cookie, platform.clock.now())

@@ -63,7 +63,7 @@ def check(secret: bytes, token: str, now: datetime) -> Principal:
     node, expires, key = _BODY.unpack(body)
     if now.timestamp() >= expires:
         raise QurbaniError("not_signed_in", "the token has expired")
-    return Principal(UUID(bytes=node), NODE, "", "", key)
+    return Principal(UUID(bytes=node), NODE, "", key)
 
 
 def _mac(secret: bytes, body: bytes) -> bytes:

@@ -89,9 +89,9 @@ async def sign_out(data: JSONBody[Refresh], session: given.Session, now: given.N
 
 
 @get("/api/v1/auth/me", roles=ROLES, waiting=True)
-async def me(who: given.Who) -> Me:
+async def me(platform: given.Platform, who: given.Who) -> Me:
     """Who is asking."""
-    return Me(who.id, who.role, who.name, who.language)
+    return Me(who.id, who.role, await service.name_of(platform, who.id), who.language)
 
 
 @post("/api/v1/auth/second-factor/begin", status_code=200, roles=ROLES, waiting=True)

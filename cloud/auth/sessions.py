@@ -1,7 +1,7 @@
 """Sessions: signed-in browsers and programs. What a token stands for is looked up with every request.
 
 So whoever is signed out, shut out or given another role is so at the next request, with access tokens as with cookies.
-It costs one read by primary key.
+It costs one read by primary key, which requests of one moment share (:mod:`cloud.platform.together`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 from hmac import compare_digest
+from typing import Any
 from uuid import UUID
 
 from litestar.datastructures import Cookie
-from sqlalchemy import select, update
+from sqlalchemy import Row, Uuid, any_, bindparam, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.auth import devices, schemas
 from cloud.auth.models import Session, User
-from cloud.auth.tokens import LIFE_S, AccessTokens
+from cloud.auth.tokens import LIFE_S, AccessTokens, access_tokens
 from cloud.platform import audit
 from cloud.platform.access import SECOND_FACTOR, Principal
 from cloud.platform.core import Platform
@@ -62,32 +64,31 @@ async def open_api(
     return _pair(platform, held, secret)
 
 
-async def page_user(session: AsyncSession, cookie: str, now: datetime) -> Principal | None:
+async def page_user(platform: Platform, cookie: str) -> Principal | None:
     """Whose page session a cookie stands for; None when it has ended or never was."""
-    found = await _find(session, _id(cookie), PAGE, now)
-    if found is None or not compare_digest(found[0].secret_hash, _digest(_secret(cookie))):
+    now = platform.clock.now()
+    found = await _standing(platform, _id(cookie), now, PAGE)
+    if found is None or not compare_digest(found.secret_hash, _digest(_secret(cookie))):
         return None
-    held, user = found
-    if now - held.used > IDLE / 100:
-        held.used = now
-    return _principal(held, user)
+    if now - found.used > IDLE / 100:
+        async with platform.database.begin() as session:
+            await session.execute(update(Session).where(Session.id == found.id).values(used=now))
+    return _principal(found)
 
 
-async def bearer(session: AsyncSession, platform: Platform, token: str) -> Principal:
+async def bearer(platform: Platform, token: str) -> Principal:
     """Whose access token this is. Raises ``not_signed_in``, also as soon as its session has ended."""
     now = platform.clock.now()
-    found = await _find(session, _access_tokens(platform).check(token, now), API, now)
+    found = await _standing(platform, _access_tokens(platform).check(token, now), now, API)
     if found is None:
         raise QurbaniError("not_signed_in", "the session has ended")
-    return _principal(*found)
+    return _principal(found)
 
 
-async def holder(session: AsyncSession, session_id: UUID, now: datetime) -> Principal | None:
+async def holder(platform: Platform, session_id: UUID) -> Principal | None:
     """Whose session this is, of a browser or a program; None when it has ended."""
-    for kind in (PAGE, API):
-        if found := await _find(session, session_id, kind, now):
-            return _principal(*found)
-    return None
+    found = await _standing(platform, session_id, platform.clock.now())
+    return found and _principal(found)
 
 
 async def refresh(platform: Platform, token: str, proof: str = "") -> schemas.Tokens:
@@ -100,7 +101,7 @@ async def refresh(platform: Platform, token: str, proof: str = "") -> schemas.To
     """
     now = platform.clock.now()
     async with platform.database.begin() as session:
-        found = await _find(session, _id(token), API, now, lock=True)
+        found = await _locked(session, _id(token), now)
         if found:
             held, user = found
             if _is_from_its_device(held, token, proof, now) and _may_follow(held, token, now):
@@ -136,7 +137,7 @@ def _is_from_its_device(held: Session, token: str, proof: str, now: datetime) ->
 async def sessions(session: AsyncSession, who: Principal, now: datetime) -> list[schemas.Session]:
     """Where ``who`` is signed in, the one last used first."""
     query = select(Session, User).join(User).where(Session.user_id == who.id, Session.ended.is_(None))
-    found = [(held, user) for held, user in await session.execute(query) if now < _expiry(held, user)]
+    found = [(held, user) for held, user in await session.execute(query) if now < _expiry(held, user.role)]
     return [
         schemas.Session(held.id, held.kind, held.agent, held.created, held.used, held.id == who.session)
         for held, _ in sorted(found, key=lambda row: row[0].used, reverse=True)
@@ -202,34 +203,51 @@ def _pair(platform: Platform, held: Session, secret: str) -> schemas.Tokens:
     return schemas.Tokens(access, f"{held.id}.{secret}", LIFE_S)
 
 
-async def _find(
-    session: AsyncSession, id: UUID | None, kind: str, now: datetime, *, lock: bool = False
-) -> tuple[Session, User] | None:
-    query = (
-        select(Session, User)
-        .join(User, User.id == Session.user_id)
-        .where(Session.id == id, Session.kind == kind, Session.ended.is_(None), User.disabled.is_(None))
-    )
-    found = (await session.execute(query.with_for_update(of=Session) if lock else query)).first()
-    return None if found is None or now >= _expiry(*found) else (found[0], found[1])
+async def _locked(session: AsyncSession, id: UUID | None, now: datetime) -> tuple[Session, User] | None:
+    """A program's session that goes on, locked, and whose it is."""
+    query = select(Session, User).join(User).where(Session.id == id, Session.kind == API, *_GOES_ON)
+    found = (await session.execute(query.with_for_update(of=Session))).first()
+    return None if found is None or now >= _expiry(found[0], found[1].role) else (found[0], found[1])
 
 
-def _principal(held: Session, user: User) -> Principal:
-    is_two = user.role in SECOND_FACTOR or user.second_factor is not None
+_GOES_ON = Session.ended.is_(None), User.disabled.is_(None)
+_STANDING = (
+    select(Session.id, Session.user_id, Session.kind, Session.secret_hash, Session.device_key, Session.proved,
+           Session.created, Session.used, User.role, User.language, User.second_factor)
+    .join(User)
+    .where(Session.id == any_(bindparam("ids", type_=ARRAY(Uuid))), *_GOES_ON)
+)  # fmt: skip
+
+
+async def _standing(platform: Platform, id: UUID | None, now: datetime, kind: str = "") -> Row[Any] | None:
+    """A session that goes on, of this kind or of any, and what its account may do; None where there is none."""
+    found = await platform.together.ask(_standings, platform, id) if id else None
+    is_good = found and kind in ("", found.kind) and now < _expiry(found, found.role)
+    return found if is_good else None
+
+
+async def _standings(platform: Platform, ids: list[UUID]) -> list[Row[Any] | None]:
+    async with platform.database.look() as session:
+        found = {row.id: row for row in await session.execute(_STANDING, {"ids": ids})}
+    return [found.get(id) for id in ids]
+
+
+def _principal(found: Row[Any]) -> Principal:
+    is_two = found.role in SECOND_FACTOR or found.second_factor is not None
     return Principal(
-        user.id, user.role, user.person.name, user.language, held.device_key or b"", session=held.id,
-        proved=held.proved, waits=is_two and held.proved is None,
+        found.user_id, found.role, found.language, found.device_key or b"", session=found.id, proved=found.proved,
+        waits=is_two and found.proved is None,
     )  # fmt: skip
 
 
-def _expiry(held: Session, user: User) -> datetime:
-    if user.role == "admin":
+def _expiry(held: Session | Row[Any], role: str) -> datetime:
+    if role == "admin":
         return held.created + ADMIN_LIFE
     return min(held.created + LIFE, held.used + IDLE)
 
 
 def _access_tokens(platform: Platform) -> AccessTokens:
-    return AccessTokens(platform.keys.derive("access-token/1"), platform.settings.base_url)
+    return access_tokens(platform.keys.derive("access-token/1"), platform.settings.base_url)
 
 
 def _device_key(text: str) -> bytes:

@@ -6,6 +6,7 @@ A token names an account and a session and says nothing else of a person; the re
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache, lru_cache
 from uuid import UUID
 
 import jwt
@@ -18,6 +19,7 @@ from shared.errors import QurbaniError
 LIFE_S = 600
 TYPE = "at+jwt"
 AUDIENCE = "qurbani"
+REMEMBERED = 10_000
 
 _jws = jwt.PyJWS(algorithms=["EdDSA"])
 
@@ -40,6 +42,8 @@ class AccessTokens:
         self._key = Ed25519PrivateKey.from_private_bytes(secret)
         self._issuer = issuer
         self._kid = key_id(self._key.public_key().public_bytes_raw())
+        # A signature that held holds: of a token that is shown with every call it is asked once.
+        self._opened = lru_cache(REMEMBERED)(self._open)
 
     def issue(self, user: UUID, session: UUID, *, jti: UUID, now: datetime) -> str:
         """A token for ``user`` in ``session``, good for :data:`LIFE_S` seconds."""
@@ -50,6 +54,13 @@ class AccessTokens:
 
     def check(self, token: str, now: datetime) -> UUID:
         """The session of this token. Raises ``not_signed_in`` for all that are not ours, whole and of this moment."""
+        claims = self._opened(token)
+        if not max(claims.iat, claims.nbf) <= now.timestamp() < claims.exp:
+            raise QurbaniError("not_signed_in", "the token has expired")
+        return claims.sid
+
+    def _open(self, token: str) -> _Claims:
+        """What a token of ours says. Raises ``not_signed_in``."""
         try:
             opened = _jws.decode_complete(token, self._key.public_key(), algorithms=["EdDSA"])
             claims = msgspec.json.decode(opened["payload"], type=_Claims)
@@ -60,6 +71,10 @@ class AccessTokens:
             raise QurbaniError("not_signed_in", "the token is of another kind or key")
         if (claims.iss, claims.aud) != (self._issuer, AUDIENCE):
             raise QurbaniError("not_signed_in", "the token is of another hub")
-        if not max(claims.iat, claims.nbf) <= now.timestamp() < claims.exp:
-            raise QurbaniError("not_signed_in", "the token has expired")
-        return claims.sid
+        return claims
+
+
+@cache
+def access_tokens(secret: bytes, issuer: str) -> AccessTokens:
+    """Those of one hub, of which every request asks."""
+    return AccessTokens(secret, issuer)

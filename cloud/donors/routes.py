@@ -74,9 +74,9 @@ async def orders(
 
 
 @get("/api/v1/orders/{order_id:uuid}", roles=("donor", "admin", "auditor"), cached="donors")
-async def order(order_id: FromPath[UUID], session: given.Session, who: given.Who) -> Order:
+async def order(order_id: FromPath[UUID], reading: given.Reading, who: given.Who) -> Order:
     """One order with its timeline."""
-    return await service.get(session, order_id, donor_id=_own(who))
+    return await service.look(reading, order_id, donor_id=_own(who))
 
 
 @post("/api/v1/orders/{order_id:uuid}/payments", status_code=200, roles=("admin",))

@@ -7,7 +7,8 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, Uuid, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -144,6 +145,22 @@ async def get(session: AsyncSession, order_id: UUID, *, donor_id: UUID | None = 
     if row is None or donor_id not in (None, row.donor_id):
         raise QurbaniError("not_found", "there is no such order")
     return _order(row)
+
+
+async def look(platform: Platform, order_id: UUID, *, donor_id: UUID | None = None) -> Order:
+    """As :func:`get`, read together with what others ask for at this moment."""
+    found = await platform.together.ask(_look, platform, order_id)
+    if found is None or donor_id not in (None, found.donor_id):
+        raise QurbaniError("not_found", "there is no such order")
+    return found
+
+
+async def _look(platform: Platform, ids: list[UUID]) -> list[Order | None]:
+    async with platform.database.look() as session:
+        asked = _orders().where(models.Order.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+        rows = await session.scalars(asked, {"ids": ids})
+        found = {row.id: _order(row) for row in rows}
+    return [found.get(id) for id in ids]
 
 
 async def pay(session: AsyncSession, order_id: UUID, payment: NewPayment, now: datetime) -> Order:

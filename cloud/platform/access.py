@@ -32,7 +32,6 @@ class Principal(msgspec.Struct, frozen=True):
 
     id: UUID
     role: str
-    name: str
     language: str
     key: bytes = b""
     session: UUID | None = None

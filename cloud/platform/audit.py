@@ -1,24 +1,28 @@
 """The audit: who did what to what, who looked at what of other people's, and who was refused.
 
-An entry is a row, committed with what it tells of, so neither is there without the other. It names people and things
+An entry is a row, committed with what it tells of, so neither is there without the other; that somebody looked is
+committed before they see it. It names people and things
 by their ids only: it can be kept, and checked, after a person has been erased. Soon after its commit it is linked
 into a hash chain (:mod:`cloud.platform.audit_chain`), which shows every later change to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Request
-from sqlalchemy import BigInteger, Identity, Index, Text, exists, func, select
+from sqlalchemy import BigInteger, Identity, Index, Text, any_, bindparam, func, insert, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.platform.access import NODE, Principal
+from cloud.platform.core import Platform
 from cloud.platform.database import Database
 from cloud.platform.models import Base
 from shared.clock import Clock
@@ -35,6 +39,7 @@ REFUSALS = ("bad_credentials", "bad_link", "wrong_code", "bad_code", "bad_assert
 """Told of strangers, too. Of who has signed in, every 403 and 404 is: someone else's is as if it were not there."""
 
 _NOTE = "audit"
+_COLUMNS = {"actor", "role", "action", "subject"}
 
 
 class Entry(Base):
@@ -90,19 +95,27 @@ def about(session: AsyncSession, **known: Any) -> None:
     session.info.setdefault(_NOTE, {}).update(known)
 
 
-async def conclude(session: AsyncSession, request: Request[Any, Any, Any], now: datetime) -> None:
-    """The entry of a request that succeeded, in its transaction: of every change, and of every look at others' data.
+async def conclude(session: AsyncSession, request: Request[Any, Any, Any], platform: Platform) -> None:
+    """The entry of a request that succeeded, of a change in its transaction.
 
     Boxes are left out: what they change are ops, signed and chained themselves, of which ``apply`` tells by batches.
     """
-    who: Principal | None = request.scope.get("user")
-    looks = request.method in SAFE
-    if (who and who.role == NODE) or (looks and not _is_watched(request, who)):
-        return
-    known = {**_known(request), **session.info.pop(_NOTE, {})}
-    if looks and await _seen_lately(session, known, now):
-        return
-    await record(session, **{"outcome": "seen" if looks else "done", "now": now, **known})
+    noted = session.info.pop(_NOTE, {})
+    if request.method in SAFE:
+        await looked(request, platform, noted)
+    elif not _is_of_box(request):
+        await record(session, **{"now": platform.clock.now(), **_known(request), **noted})
+
+
+async def looked(
+    request: Request[Any, Any, Any], platform: Platform, noted: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """The entry of a look at others' data, unless there is one of this hour."""
+    if not _is_of_box(request) and _is_watched(request, request.scope.get("user")):
+        known = {**_known(request), **noted}
+        facts = {name: known.pop(name) for name in known.keys() - _COLUMNS}
+        look = {**known, "subject": str(known["subject"]), "facts": facts, "at": platform.clock.now()}
+        await platform.together.ask(_note_looks, platform, look)
 
 
 class Deed(msgspec.Struct, frozen=True):
@@ -150,8 +163,26 @@ def _known(request: Request[Any, Any, Any]) -> dict[str, Any]:
     }
 
 
-async def _seen_lately(session: AsyncSession, known: dict[str, Any], now: datetime) -> bool:
-    return bool(await session.scalar(select(exists().where(
-        Entry.subject == str(known["subject"]), Entry.at > now - ONE_VIEW, Entry.actor == known["actor"],
-        Entry.action == known["action"], Entry.outcome == "seen",
-    ))))  # fmt: skip
+async def _note_looks(platform: Platform, looks: list[dict[str, Any]]) -> list[None]:
+    """Entries of those looks that have none of their last hour yet, committed."""
+    new = {(look["actor"], look["action"], look["subject"]): look for look in looks}
+    asked = {"subjects": [look["subject"] for look in looks], "since": platform.clock.now() - ONE_VIEW}
+    async with platform.database.look() as session:
+        for row in await session.execute(_LATELY, asked):
+            new.pop((row.actor, row.action, row.subject), None)
+    if new:
+        async with platform.database.begin() as session:
+            await session.execute(insert(Entry), [{**look, "outcome": "seen"} for look in new.values()])
+            await session.execute(select(func.pg_notify(CHANNEL, "")))
+    return [None] * len(looks)
+
+
+_LATELY = select(Entry.actor, Entry.action, Entry.subject).where(
+    Entry.subject == any_(bindparam("subjects", type_=ARRAY(Text))), Entry.at > bindparam("since"),
+    Entry.outcome == "seen",
+)  # fmt: skip
+
+
+def _is_of_box(request: Request[Any, Any, Any]) -> bool:
+    who: Principal | None = request.scope.get("user")
+    return who is not None and who.role == NODE

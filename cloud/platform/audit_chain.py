@@ -11,6 +11,7 @@ their place in the chain. What is changed within that moment is not shown.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,8 @@ GENESIS = bytes(32)
 PAGE = 1000
 CHECKPOINT_EVERY = timedelta(minutes=5)
 CHECKPOINT_ENTRIES = 1000
+GATHER_S = 0.2
+"""How long to wait for more after the first: a page costs about what one entry does."""
 LOCK = 0x71757262_61756474  # any number; the same in every process
 
 _body = msgspec.json.Encoder(order="deterministic")
@@ -113,6 +116,7 @@ class Chain:
                 while await self.link_page() == PAGE:
                     pass
                 await heard(rung, self._sweep_s)
+                await asyncio.sleep(GATHER_S)
 
     async def link_page(self) -> int:
         """Link the oldest entries that are not yet, at most :data:`PAGE`; how many there were."""

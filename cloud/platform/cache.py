@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import os
 import time
+from itertools import chain, islice
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -90,9 +91,7 @@ class Cache:
         if time.monotonic() < self._off_until:
             return None
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                found: list[bytes | None] = await platform.redis.mget(names)
-                return found
+            return await platform.together.ask(_held, platform, names)
         except (RedisError, OSError):
             self._off_until = time.monotonic() + PAUSE_S
             return None
@@ -103,6 +102,12 @@ class Cache:
                 await platform.redis.set(name, sealed, ex=LIFE_S)
         except (RedisError, OSError):
             self._off_until = time.monotonic() + PAUSE_S
+
+
+async def _held(platform: Platform, asked: list[list[str]]) -> list[list[bytes | None]]:
+    async with asyncio.timeout(PATIENCE_S):
+        found = iter(await platform.redis.mget(chain.from_iterable(asked)))
+    return [list(islice(found, len(names))) for names in asked]
 
 
 def _name(scope: Scope, who: Principal | None) -> str:

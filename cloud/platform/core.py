@@ -16,6 +16,7 @@ from cloud.platform.database import Database
 from cloud.platform.generations import begin_new
 from cloud.platform.keys import Keys
 from cloud.platform.settings import Settings
+from cloud.platform.together import Together
 from shared.clock import Clock, SystemClock
 from shared.ids import NewId, new_id
 
@@ -28,6 +29,7 @@ class Platform(msgspec.Struct, frozen=True):
     bell: Bell
     clock: Clock
     new_id: NewId = new_id
+    together: Together = msgspec.field(default_factory=Together)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import DateTime, LargeBinary, MetaData, Uuid, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -81,11 +82,12 @@ class Database:
             make_url(url).set(drivername="postgresql+asyncpg"),
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_pre_ping=True,
             hide_parameters=True,  # what people wrote does not belong into the text of an error
             connect_args={"timeout": 5, "server_settings": {"application_name": "qurbani"}},
         )
         event.listen(self.engine.sync_engine, "handle_error", _translate)
+        event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        self._looking = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._sessions = async_sessionmaker(
             self.engine, expire_on_commit=False, info={KEYS: keys}, sync_session_class=WatchedSession)  # fmt: skip
         self._ring, self._written = ring, written
@@ -98,16 +100,23 @@ class Database:
         of newly enqueued jobs are rung, and new generations begin of what was written to.
         """
         async with self._sessions() as session:
-            try:
-                await session.connection()
-            except (OSError, PoolTimeout) as error:
-                raise QurbaniError("unavailable", "the database cannot be reached") from error
+            await _connect(session)
             yield session
             await session.commit()
         if names := session.info.pop(WRITTEN, None):
             await self._written(names)
         if queues := session.info.pop(BELLS, None):
             await self._ring(queues)
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[AsyncSession]:
+        """Only for reading, each statement by itself, which saves the round trips of a transaction around them.
+
+        Raises ``unavailable`` as :meth:`begin` does.
+        """
+        async with self._sessions(bind=self._looking, autoflush=False) as session:
+            await _connect(session)
+            yield session
 
     @asynccontextmanager
     async def listen(self, channel: str) -> AsyncIterator[asyncio.Event]:
@@ -130,6 +139,22 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def _connect(session: AsyncSession) -> None:
+    try:
+        await session.connection()
+    except (OSError, PoolTimeout) as error:
+        raise QurbaniError("unavailable", "the database cannot be reached") from error
+
+
+def _refuse_closed(connection: Any, *_: object) -> None:
+    """Have the pool make a new connection where the server has ended this one, as when it was started again.
+
+    The driver has heard of it by then, so this costs no round trip, as a ping at every loan would.
+    """
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError
 
 
 def _translate(context: ExceptionContext) -> None:

@@ -87,7 +87,8 @@ class Once:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP or not _is_keyed(request := Request[Any, Any, Any](scope, receive)):
+        is_safe = scope["type"] != ScopeType.HTTP or scope["method"] in _SAFE
+        if is_safe or not _is_keyed(request := Request[Any, Any, Any](scope, receive)):
             await self.app(scope, receive, send)
             return
         platform: Platform = request.app.state.platform
@@ -136,8 +137,8 @@ def _is_keyed(request: Request[Any, Any, Any]) -> bool:
     who: Principal | None = request.scope.get("user")
     path = request.scope["path"]
     return (
-        HEADER in request.headers and request.method not in _SAFE and path.startswith("/api/v1/")
-        and not path.startswith(NOT_KEPT) and not (who and who.role == NODE)
+        HEADER in request.headers and path.startswith("/api/v1/") and not path.startswith(NOT_KEPT)
+        and not (who and who.role == NODE)
     )  # fmt: skip
 
 

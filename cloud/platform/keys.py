@@ -26,6 +26,7 @@ class Keys:
     def __init__(self, secret: bytes, masters: Path | None = None) -> None:
         """``masters`` is the file of the master keys; without, there is one, for a hub in memory."""
         self._secret = secret
+        self._derived: dict[str, bytes] = {}
         self.masters = Masters(masters) if masters else Masters(None, self.derive("master/1"))
 
     @classmethod
@@ -59,4 +60,7 @@ class Keys:
 
     def derive(self, purpose: str) -> bytes:
         """The 32 bytes for ``purpose``."""
-        return HKDF(hashes.SHA256(), SIZE, salt=None, info=f"qurbani/{purpose}".encode()).derive(self._secret)
+        if purpose not in self._derived:
+            info = f"qurbani/{purpose}".encode()
+            self._derived[purpose] = HKDF(hashes.SHA256(), SIZE, salt=None, info=info).derive(self._secret)
+        return self._derived[purpose]

@@ -10,8 +10,9 @@ Without Redis, nobody's password is checked and everything else goes on.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import structlog
@@ -37,52 +38,83 @@ class Limit(msgspec.Struct, frozen=True):
 LIMITS = {
     "read": Limit(600, 60),
     "write": Limit(120, 60),
+    "address": Limit(3000, 60),
+    "site": Limit(1200, 60),
     "sign-in": Limit(30, 60, closed=True),
     "guess": Limit(30, 3600, closed=True),
     "letter": Limit(5, 3600),
     "none": Limit(0, 0),
 }
-"""``sign-in`` counts by address, and covers whatever costs a slow hash; ``guess`` counts passwords by account,
-``letter`` the letters to an address that strangers ask for."""
+"""Whoever has signed in is counted as themselves by ``read`` or ``write``, and with all others of their address by
+``address``; what is asked about a site, whoever asks, by ``site``. ``sign-in`` counts by address, and covers whatever
+costs a slow hash; ``guess`` counts passwords by account, ``letter`` the letters to an address that strangers have us
+write to."""
 
 RETRY_WITHOUT_REDIS_S = 5
 PATIENCE_S = 1.0
 """One that hangs must not hold up every request."""
 
-# KEYS: the bucket. ARGV: milliseconds between two requests, and of a full bucket. Answers how long to wait, 0 to pass.
-# The key holds the moment at which the bucket will be empty, and is gone by then.
+Counted = tuple[str, str]
+"""The name of a limit, and who is counted against it."""
+
+# KEYS: buckets, those of one request beside each other. ARGV: for each bucket the number of its request, milliseconds
+# between two requests, and of a full bucket. Answers for each request how long to wait, 0 to pass; one that has to wait
+# fills none of its buckets. A key holds the moment at which its bucket will be empty, and is gone by then.
 _LEAK = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local step, full = tonumber(ARGV[1]), tonumber(ARGV[2])
-local empty = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now) + step
-if empty - now > full then return math.ceil(empty - now - full) end
-redis.call('SET', KEYS[1], string.format('%.0f', empty), 'PX', math.ceil(empty - now))
-return 0
+local waits, at = {}, 1
+while at <= #KEYS do
+  local request, wait, filled = ARGV[at * 3 - 2], 0, {}
+  while at <= #KEYS and ARGV[at * 3 - 2] == request do
+    local step, full = tonumber(ARGV[at * 3 - 1]), tonumber(ARGV[at * 3])
+    filled[at] = math.max(tonumber(redis.call('GET', KEYS[at]) or 0), now) + step
+    wait = math.max(wait, math.ceil(filled[at] - now - full))
+    at = at + 1
+  end
+  if wait == 0 then
+    for place, empty in pairs(filled) do
+      redis.call('SET', KEYS[place], string.format('%.0f', empty), 'PX', math.ceil(empty - now))
+    end
+  end
+  waits[#waits + 1] = wait
+end
+return waits
 """
 
 
-async def spend(platform: Platform, name: str, who: str) -> None:
-    """Count one request of ``who`` against a limit.
+async def spend(platform: Platform, *counted: Counted) -> None:
+    """Count one request against each of these limits, or, where one of them is used up, against none.
 
-    Raises ``too_many_requests`` with ``retry_after`` seconds, or ``unavailable`` where the limit is closed and Redis
+    Raises ``too_many_requests`` with ``retry_after`` seconds, or ``unavailable`` where a limit is closed and Redis
     does not answer.
     """
-    limit = LIMITS[name]
-    allowance = limit.allowance * platform.settings.rate_factor
-    step = limit.period_s * 1000 / allowance
     try:
-        asked = cast(Any, platform.redis.eval(_LEAK, 1, f"rate:{name}:{who}", str(step), str(limit.period_s * 1000)))
-        async with asyncio.timeout(PATIENCE_S):
-            wait_ms = int(await asked)
+        wait_ms = await platform.together.ask(_leak, platform, counted)
     except (RedisError, OSError) as error:
-        log.warning("limits.without_redis", limit=name, error=type(error).__name__)
-        if limit.closed:
+        names = [name for name, _ in counted]
+        log.warning("limits.without_redis", limits=names, error=type(error).__name__)
+        if any(LIMITS[name].closed for name in names):
             raise QurbaniError("unavailable", "sign-in is not possible now",
                                retry_after=RETRY_WITHOUT_REDIS_S) from error
         return
     if wait_ms:
         raise QurbaniError("too_many_requests", retry_after=wait_ms / 1000)
+
+
+async def _leak(platform: Platform, requests: Sequence[Sequence[Counted]]) -> list[int]:
+    """How many milliseconds each of these requests has to wait."""
+    buckets: list[str] = []
+    shapes: list[float] = []
+    for number, counted in enumerate(requests):
+        for name, who in counted:
+            limit = LIMITS[name]
+            step = limit.period_s * 1000 / (limit.allowance * platform.settings.rate_factor)
+            buckets.append(f"rate:{name}:{who}")
+            shapes += [number, step, limit.period_s * 1000]
+    async with asyncio.timeout(PATIENCE_S):
+        waits: list[int] = await platform.redis.register_script(_LEAK)(buckets, shapes)
+    return waits
 
 
 def limit_of(handler: BaseRouteHandler, method: str) -> str:
@@ -96,8 +128,12 @@ async def limited(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
     name = limit_of(handler, connection.scope["method"])
     if name == "none" or connection.scope["method"] == "OPTIONS" or (who and who.role == NODE):
         return
-    counted = address(connection) if who is None or name == "sign-in" else str(who.id)
-    await spend(connection.app.state.platform, name, counted)
+    counted = [(name, address(connection) if who is None or name == "sign-in" else str(who.id))]
+    if who:
+        counted.append(("address", address(connection)))
+    if site := connection.scope["path_params"].get("site_id"):
+        counted.append(("site", str(site)))
+    await spend(connection.app.state.platform, *counted)
 
 
 def address(connection: ASGIConnection[Any, Any, Any, Any]) -> str:

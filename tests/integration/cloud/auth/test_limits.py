@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cloud.platform.limits import LIMITS
+from cloud.platform.limits import LIMITS, Limit
 from demo.browser import Browser
 from demo.servers import Servers
-from tests.cloud_hub import ADMIN, CloudHub, copied_room, hub_settings, running
+from tests.cloud_hub import ADMIN, CloudHub, Person, copied_room, hub_settings, running
 
 SIGN_IN = "/api/v1/auth/sign-in"
 WRONG = {"email": "nobody@example.org", "password": "not the right one"}
@@ -94,6 +94,22 @@ def test_all_processes_count_together(start: Start) -> None:
     first, second = start(), start(admin="second@example.org")
     codes = [code for _ in range(2) for hub in (first, second) for code in statuses(hub, 1)]
     assert codes == [401, 401, 401, 429]
+
+
+def test_a_site_and_an_address_have_limits_for_all_who_ask(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = start(QURBANI_TRUSTED_PROXIES="127.0.0.1")
+    busy, calm = hub.site(), hub.site()
+    people = [hub.staff("admin"), hub.staff("auditor")]
+
+    def ask(who: Person, site: str, address: str = "203.0.113.1") -> int:
+        return who.http.get(f"/api/v1/sites/{site}/animals", headers={"X-Forwarded-For": address}).status_code
+
+    monkeypatch.setitem(LIMITS, "site", Limit(4, 600))
+    assert [ask(who, busy) for _ in range(3) for who in people] == [200, 200, 200, 200, 429, 429]
+    assert [ask(who, calm) for who in people] == [200, 200]
+    monkeypatch.setitem(LIMITS, "address", Limit(2, 600))
+    assert [ask(who, calm, "203.0.113.2") for who in (*people, hub.staff("admin"))] == [200, 200, 429]
+    assert ask(people[0], calm, "203.0.113.3") == 429  # of the site's four these were two, and the first two
 
 
 def test_without_redis_nobody_signs_in_and_who_is_in_goes_on(start: Start) -> None:

@@ -141,8 +141,9 @@ def handlers(hub: CloudHub) -> list[tuple[str, Any]]:
 
 
 def tells(handler: Any) -> bool:
-    """Whether its entry is written by the transaction that it asks for."""
-    return "session" in handler.parsed_fn_signature.parameters
+    """Whether its entry is written by the transaction that it asks for, or of a look by what it reads with."""
+    by = {"session", "reading"} if handler.http_methods <= {"GET", "HEAD"} else {"session"}
+    return bool(by & handler.parsed_fn_signature.parameters.keys())
 
 
 @pytest.mark.parametrize(("harm", "kind"), [
