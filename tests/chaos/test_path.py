@@ -21,8 +21,6 @@ from demo.servers import Room
 from demo.story import Story
 from shared import settings
 
-SHARED = Path(__file__).parents[3] / "shared"
-
 
 def run_while_killing(
     act: Callable[[], None], victims: Sequence[Process], rng: random.Random, *, kills: int, every_s: float
@@ -46,14 +44,9 @@ def run_while_killing(
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 22))])
-def test_nothing_is_lost_and_nothing_happens_twice(
-    seed: int, room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    has_clips = SHARED.exists()
-    if has_clips:
-        monkeypatch.setenv("QURBANI_MODELS", str(SHARED / "models"))
+def test_nothing_is_lost_and_nothing_happens_twice(seed: int, room: Room, tmp_path: Path) -> None:
     rng = random.Random(seed)
-    with Story(room, tmp_path, SHARED / "media" if has_clips else None, print) as story:
+    with Story(room, tmp_path, None, print) as story:
         story.open_hub()
         story.take_orders()
         story.open_box()

@@ -12,6 +12,8 @@ DIRECTIONS = {"ar": "rtl", "fr": "ltr", "en": "ltr"}
 
 SPOKEN = "document.readyState === 'complete' && [document.documentElement.lang, document.dir]"
 
+CUT = """[...document.querySelectorAll('.scroll')]
+  .filter(each => each.scrollWidth > each.clientWidth).map(each => each.ariaLabel)"""
 SMALL = """[...document.querySelectorAll('a, button, .choice, textarea, input:not(.choice input):not([type=hidden])')]
   .filter(each => each.checkVisibility() && !each.matches('.skip, .net a'))
   .map(each => [each, (each.closest('.animal') ?? each).getBoundingClientRect()])
@@ -41,6 +43,7 @@ def test_every_page_fits_every_screen_in_every_language(site: Site, page: Tab) -
                 page.size(*size)
                 where = (language, path, name)
                 assert page.run("document.documentElement.scrollWidth - innerWidth") <= 0, where
+                assert page.run(CUT) == [], where
                 assert page.run(SMALL) == [], where
             assert unnamed(page) == [], (language, path)
     missing = [line for line in page.complaints if "404" not in line]
