@@ -36,6 +36,17 @@ class Sealer:
         for page in self._there.execute(asked).mappings().partitions(PAGE):
             self._there.execute(sa.text(change), [changed(row) for row in page])
 
+    def fan_out(self, rows: str, change: str, made: Callable[[Mapping[str, Any]], list[dict[str, Any]]]) -> None:
+        """Run ``change`` with each of what ``made`` makes of each of ``rows``."""
+        for page in self._there.execute(sa.text(rows)).mappings().partitions(PAGE):
+            if all_of_them := [each for row in page for each in made(row)]:
+                self._there.execute(sa.text(change), all_of_them)
+
+    def open(self, row: Mapping[str, Any], place: str) -> dict[str, Any]:
+        """What was sealed in ``row``, which has its ``subject`` and that one's ``master`` and ``wrapped`` key, too."""
+        key = self.keys.masters.unwrap(row["subject"], row["master"], row["wrapped"])
+        return personal.opened(key, row["subject"], place.encode(), row["sealed"], dict)
+
     def seal(self, subject: UUID, place: str, value: object) -> bytes:
         """As :func:`cloud.platform.personal.seal`, with the key of ``subject``, which is made where there is none."""
         if subject not in self._made:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cloud.donors import consents, models, moves, payments
+from cloud.donors import consents, models, moves, payments, search
 from shared.domain.order import ORDER
 from shared.errors import QurbaniError
 
@@ -33,5 +33,6 @@ async def close(session: AsyncSession, donor_id: UUID, by: UUID, now: datetime) 
             await payments.call_off(session, order, "erased", by, now)
     await consents.withdraw_all(session, donor_id, now)
     donor.phone_index = None
+    await search.forget(session, donor_id)
     await session.flush()
     return [order.id for order in orders]

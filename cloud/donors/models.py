@@ -81,6 +81,17 @@ class Share(Personal, Base):
     language: Mapped[str] = mapped_column(Text)
 
 
+class Sound(Base):
+    """What a donor or a share is found by, blind; see :mod:`cloud.donors.search`. Nobody who is erased has any."""
+
+    __tablename__ = "sounds"
+
+    token: Mapped[bytes] = mapped_column(primary_key=True)
+    about: Mapped[UUID] = mapped_column(primary_key=True, index=True)
+    """The donor or the share."""
+    donor_id: Mapped[UUID] = mapped_column(ForeignKey(Donor.id), index=True)
+
+
 class Step(Base):
     """When an order came to a state, and why; to some more than once, as a proof may turn out not to hold."""
 

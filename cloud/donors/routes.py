@@ -16,7 +16,9 @@ from cloud.donors.schemas import (
     ApproveRefund,
     Donor,
     Find,
+    Found,
     Ledger,
+    LookUp,
     NewDonor,
     NewOrder,
     NewPayment,
@@ -41,8 +43,17 @@ async def register(data: JSONBody[NewDonor], platform: given.Platform, session: 
 
 @post("/api/v1/donors/find", status_code=200, roles=("admin",))
 async def find(data: JSONBody[Find], session: given.Session) -> list[Donor]:
-    """Donors by phone number or address, both as a whole: there is nothing else to look them up by."""
+    """Donors by phone number or address, both as a whole."""
     return await service.find(session, data)
+
+
+@post("/api/v1/donors/search", status_code=200, roles=("admin",))
+async def look_up(data: JSONBody[LookUp], session: given.Session, paging: given.Paging) -> list[Found]:
+    """Donors and their newest orders by a name in any script or spelling, a number, an address, or an order's number.
+
+    It is a `POST` so that no log and no history has what was typed.
+    """
+    return await service.look_up(session, data.text, paging)
 
 
 @get("/api/v1/consents", roles=("donor",))
@@ -145,6 +156,6 @@ def _own(who: Principal) -> UUID | None:
 
 
 ROUTES = [
-    register, find, my_consents, agree,
+    register, find, look_up, my_consents, agree,
     place, orders, order, pay, check_out, called, ledger, refunds, approve_refund, prices, set_price,
 ]  # fmt: skip

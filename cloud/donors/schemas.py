@@ -37,6 +37,12 @@ class Find(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     email: str = ""
 
 
+class LookUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A name in any script or spelling, a phone number, an address, or the number of an order."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
 class NewShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """On whose behalf: see :class:`Share`."""
 
@@ -199,3 +205,10 @@ class Order(msgspec.Struct, frozen=True):
     def times(self, state: str) -> int:
         """How often it has come to a state."""
         return sum(step.state == state for step in self.timeline)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A donor who was looked up, and their newest orders."""
+
+    donor: Donor
+    orders: list[Order]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from cloud.auth import service as auth
-from cloud.donors import consents, forgetting, models, moves, payments
+from cloud.donors import consents, forgetting, models, moves, payments, search
 from cloud.donors.consents import Agree as Agree
 from cloud.donors.consents import Purpose as Purpose
 from cloud.donors.consents import agreements as agreements
@@ -26,6 +27,7 @@ from cloud.donors.prices import set_price as set_price
 from cloud.donors.schemas import (
     Donor,
     Find,
+    Found,
     Instalment,
     Ledger,
     NewDonor,
@@ -43,6 +45,9 @@ from cloud.platform.paging import Paging, page
 from shared.domain.order import DONE, ORDER
 from shared.errors import QurbaniError
 from shared.ids import NewId
+
+MOST_ORDERS = 20
+"""As many orders of a donor are shown to whoever looks them up, the newest."""
 
 
 def new_donor(said: dict[str, str]) -> NewDonor:
@@ -70,19 +75,35 @@ async def register(session: AsyncSession, platform: Platform, new: NewDonor) -> 
     row.language = new.language
     session.add(row)
     await session.flush()
+    await search.note(session, id, id, [new.name])
     for purpose in new.consents:
         await consents.give(session, id, purpose, platform.clock.now())
 
 
 async def find(session: AsyncSession, told: Find) -> list[Donor]:
-    """Donors by the number that they gave, or by the address of their account; both as a whole."""
+    """Donors by a number that they gave, or by the address of their account; both as a whole."""
     row = models.Donor
     if told.phone:
-        which = row.phone_index == personal.blind(session, "phone", told.phone)
+        which = search.reached(session, told.phone)
     else:
         user = await auth.of_address(session, told.email)
         which = row.id == (user.id if user else None)
     return [await donor(session, id) for id in await session.scalars(select(row.id).where(which).order_by(row.id))]
+
+
+async def look_up(session: AsyncSession, text: str, asked: Paging) -> list[Found]:
+    """A page of the donors whom somebody may mean, with their orders. See :func:`cloud.donors.search.look_up`.
+
+    It is told in the audit who was shown, and never what was typed.
+    """
+    found = await search.look_up(session, text, asked)
+    audit.about(session, outcome="seen", donors=[str(row.id) for row in found])
+    theirs = _orders().where(models.Order.donor_id.in_(row.id for row in found)).order_by(models.Order.number.desc())
+    orders: dict[UUID, list[Order]] = defaultdict(list)
+    for order in await session.scalars(theirs):
+        if len(orders[order.donor_id]) < MOST_ORDERS:
+            orders[order.donor_id].append(_order(order))
+    return [Found(_donor(row), orders[row.id]) for row in found]
 
 
 async def forget(session: AsyncSession, donor_id: UUID, by: UUID, now: datetime) -> list[Share]:
@@ -98,8 +119,7 @@ async def donor(session: AsyncSession, donor_id: UUID) -> Donor:
     found = await session.get(models.Donor, donor_id)
     if found is None:
         raise QurbaniError("not_found", "there is no such donor")
-    who = found.person
-    return Donor(found.id, who.name, who.email, who.phone, found.language)
+    return _donor(found)
 
 
 async def place(session: AsyncSession, donor_id: UUID, new: NewOrder, *, now: datetime, new_id: NewId) -> Order:
@@ -116,6 +136,8 @@ async def place(session: AsyncSession, donor_id: UUID, new: NewOrder, *, now: da
     order.steps = [models.Step(state=ORDER.first, at=now)]
     session.add(order)
     await session.flush()
+    for row, share in zip(order.shares, new.shares, strict=True):
+        await search.note(session, donor_id, row.id, [share.name, *share.spellings], share.phone)
     await payments.charge(session, order, new, now)
     audit.about(session, subject=order.id)
     return await get(session, order.id)
@@ -253,6 +275,11 @@ def _order(row: models.Order) -> Order:
         minor=row.minor,
         instalments=[Instalment(each.due, each.minor) for each in row.instalments],
     )
+
+
+def _donor(row: models.Donor) -> Donor:
+    who = row.person
+    return Donor(row.id, who.name, who.email, who.phone, row.language)
 
 
 def _share(row: models.Share, order: models.Order) -> Share:

@@ -9,7 +9,7 @@ from litestar import Response, Router, get, post
 from litestar.params import FromPath, URLEncodedBody
 from litestar.response import Redirect
 
-from cloud.pages import accounts, mine, queues, service
+from cloud.pages import accounts, mine, queues, search, service
 from cloud.pages.frame import MAX_FORM_BYTES, AnyRequest, Page, To, local, page, problem
 from cloud.pages.schemas import Vote
 from cloud.platform import given
@@ -125,8 +125,8 @@ ROUTES = [
     Router(
         "/",
         route_handlers=[
-            front, home, speak, *accounts.HANDLERS, *mine.HANDLERS, *queues.HANDLERS, orders, order, restore, own,
-            review_queue, review_next, review, decide,
+            front, home, speak, *accounts.HANDLERS, *mine.HANDLERS, *queues.HANDLERS, *search.HANDLERS,
+            orders, order, restore, own, review_queue, review_next, review, decide,
         ],
         exception_handlers={Exception: problem},
         opt={"form": True},

@@ -66,12 +66,7 @@ class DataKey(Base):
         """
         if self.wrapped is None:
             return (erased or kind)()
-        nonce, rest = sealed[1 : 1 + NONCE_SIZE], sealed[1 + NONCE_SIZE :]
-        try:
-            clear = AESGCM(self.unwrapped()).decrypt(nonce, rest, _bound(self.subject, place))
-        except (InvalidTag, ValueError) as error:
-            raise QurbaniError("damaged", f"what is sealed in {place.decode()} was not sealed there") from error
-        return msgspec.msgpack.decode(clear, type=kind)
+        return opened(self.unwrapped(), self.subject, place, sealed, kind)
 
     def unwrapped(self) -> bytes:
         """The key itself, which nobody keeps."""
@@ -88,6 +83,16 @@ def seal(key: bytes, subject: UUID, place: bytes, value: Any) -> bytes:
     """``value`` under the unwrapped ``key`` of ``subject``: format, nonce, ciphertext with its tag."""
     nonce = os.urandom(NONCE_SIZE)
     return FORMAT + nonce + AESGCM(key).encrypt(nonce, msgspec.msgpack.encode(value), _bound(subject, place))
+
+
+def opened(key: bytes, subject: UUID, place: bytes, sealed: bytes, kind: type[T]) -> T:
+    """What :func:`seal` sealed under the unwrapped ``key``. Raises ``damaged``."""
+    nonce, rest = sealed[1 : 1 + NONCE_SIZE], sealed[1 + NONCE_SIZE :]
+    try:
+        clear = AESGCM(key).decrypt(nonce, rest, _bound(subject, place))
+    except (InvalidTag, ValueError) as error:
+        raise QurbaniError("damaged", f"what is sealed in {place.decode()} was not sealed there") from error
+    return msgspec.msgpack.decode(clear, type=kind)
 
 
 def _bound(subject: UUID, place: bytes) -> bytes:

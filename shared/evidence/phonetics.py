@@ -158,3 +158,41 @@ def _respelled(word: str) -> str:
     for pattern, sign in _RULES:
         word = pattern.sub(sign, word)
     return word
+
+
+# What is left of a sound where only letters are compared, not likeness: each sound stands for all it is confused with.
+_CORE = {
+    "b": "b", "p": "b", "v": "bf", "f": "f", "m": "m", "n": "n", "t": "t", "d": "t", "T": "ts", "D": "ts", "s": "s",
+    "z": "s", "C": "c", "j": "j", "k": "k", "g": "kj", "X": "kh", "G": "k", "r": "r", "l": "l", "h": "h",
+    "I": "i", "U": "u",
+}  # fmt: skip
+_MOST_CORES = 16
+_ABD_AL = re.compile(r"\bعبد(?=ال)")
+"""Written as one word as often as not."""
+
+
+@lru_cache(maxsize=8192)
+def cores(text: str) -> tuple[frozenset[str], ...]:
+    """Of each word of ``text`` the forms under which it is looked up, where nothing but equality can be asked.
+
+    Two spellings of a name have forms in common, word by word: vowels are left out, as Arabic leaves them out, and
+    words that some write as one (``Ben Ali``, ``Nour Eddine``) have the form of that, too. Names that sound alike share
+    forms as well, so what is found wants to be looked at. What cannot be read stands for itself.
+    """
+    words = phones(_ABD_AL.sub("عبد ", text))
+    if not words:
+        return tuple(frozenset({word}) for word in text.casefold().split())
+    joined = [_cores(one + two) for one, two in pairwise(words)]
+    return tuple(_cores(word).union(*joined[max(0, at - 1) : at + 1]) for at, word in enumerate(words))
+
+
+@lru_cache(maxsize=8192)
+def _cores(word: str) -> frozenset[str]:
+    begins = "a" if word[0] in "aiu" else ""
+    sounds = [sign for at, sign in enumerate(word) if sign not in "aiu" and (at == 0 or sign not in "IU")]
+    if len(sounds) < 2:  # too little to tell it by: Aya, Awa
+        sounds = [sign for sign in word if sign not in "aiu"]
+    forms = [begins]
+    for sign in sounds:
+        forms = [form + other for form in forms for other in _CORE[sign]][:_MOST_CORES]
+    return frozenset(forms)

@@ -88,6 +88,8 @@ async def test_what_lay_in_the_clear_is_sealed_and_leaves_no_trace(database_url:
         assert found == Donor(ids["donor"], "Layla Canary", "Layla@example.org", "+213555000111", "fr")
         [share] = await donors.shares(session, [ids["share"]])
         assert (share.name, share.spellings) == ("Omar Canary", ["Umar Canary"])
+        for name in ("Leila Kanari", "عمر كناري"):
+            assert [each.donor for each in await donors.look_up(session, name, Paging())] == [found]
         assert [one.name for one in await executors.executors(session, ids["site"])] == ["Karim Canary"]
         told = {row.key: row.fields for row in (await executors.feed_page(session, ids["site"], 0, b"")).changes}
         assert told == {

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from shared.evidence.phonetics import readable, sound
+from shared.evidence.phonetics import cores, readable, sound
 
 SAME = [
     ("Khadija Mansouri", "Khadidja Mansuri"),
@@ -92,6 +92,38 @@ def test_one_name(one: str, two: str) -> None:
 @pytest.mark.parametrize(("one", "two"), TWO)
 def test_two_names(one: str, two: str) -> None:
     assert likeness(one, two) <= 0.8
+
+
+def meet(one: str, two: str) -> bool:
+    """Whether a name is found by another way to write it, where only equality can be asked."""
+    there = {form for word in cores(two) for form in word}
+    return all(not there.isdisjoint(word) for word in cores(one))
+
+
+@pytest.mark.parametrize(("one", "two"), SAME)
+def test_one_name_has_forms_in_common(one: str, two: str) -> None:
+    assert meet(one, two)
+    assert meet(two, one)
+
+
+@pytest.mark.parametrize(("one", "two"), [
+    ("Amina", "Amira"), ("Khadija", "Fatima"), ("Moussa", "Issa"), ("Karim", "Rahim"), ("Ahmed", "Hamid"),
+    ("Ali", "Wali"), ("Kamel", "Jamal"), ("Aya", "Awa"), ("Ahmed Benali", "Ahmed Haddad"),
+])  # fmt: skip
+def test_two_names_have_not(one: str, two: str) -> None:
+    assert not meet(one, two)
+
+
+def test_what_cannot_be_read_stands_for_itself() -> None:
+    assert meet("ПЕТРОВ", "Иван Петров")
+    assert not meet("Петров", "Иванов")
+    assert cores("") == cores("  ") == ()
+
+
+@given(st.text(max_size=40))
+def test_any_text_has_forms_and_meets_itself(text: str) -> None:
+    assert meet(text, text)
+    assert all(len(word) <= 48 for word in cores(text))
 
 
 def test_what_recognisers_confuse_costs_less_than_what_they_do_not() -> None:
