@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -42,10 +42,18 @@ async def allocate(session: AsyncSession, order_id: UUID, site_id: UUID, now: da
             for share, (on, number) in taken
         )
         await session.flush()
-        await feed.tell(session, site_id, [
-            ("share", share.id, _told(share, on.id)) for share, (on, _) in taken
-        ], about=order.donor_id)  # fmt: skip
+        await tell_shares(session, site_id, order.shares, {share.id: on.id for share, (on, _) in taken})
     return await animals_of(session, order_id)
+
+
+async def tell_shares(
+    session: AsyncSession, site_id: UUID, shares: Collection[Share], on: Mapping[UUID, UUID]
+) -> None:
+    """Tell the boxes of a site which animal each of these shares is ``on``."""
+    by_donor = sorted(shares, key=lambda share: (share.donor_id, share.id))
+    for donor_id, theirs in groupby(by_donor, key=lambda share: share.donor_id):
+        news = [("share", share.id, _told(share, on[share.id])) for share in theirs]
+        await feed.tell(session, site_id, news, about=donor_id)
 
 
 def _told(share: Share, animal_id: UUID) -> dict[str, Any]:

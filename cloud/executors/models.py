@@ -40,10 +40,14 @@ class Site(Base):
     """An IANA name, such as ``Africa/Algiers``."""
     languages: Mapped[list[str]]
     """The languages in which names are said there, BCP 47."""
+    country: Mapped[str | None] = mapped_column(Text, index=True)
+    """ISO 3166-1 alpha-2."""
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
     eid_day: Mapped[date | None]
     """10 Dhu al-Hijja by the moon that was sighted for the country. See :class:`shared.domain.eid.Eid`."""
+    eid_own: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """Whether that day was said for this site, and does not follow its country."""
     eid_begins: Mapped[time | None] = mapped_column(Time)
     eid_days: Mapped[int] = mapped_column(default=4)
     sheep_months: Mapped[int] = mapped_column(default=SHEEP_MONTHS)
@@ -51,6 +55,15 @@ class Site(Base):
     per_hour: Mapped[int | None]
     """How many animals the site plans to sacrifice in an hour."""
     created: Mapped[datetime]
+
+
+class Moon(Base):
+    """10 Dhu al-Hijja in a country, by the moon that was sighted or reckoned for it."""
+
+    __tablename__ = "moons"
+
+    country: Mapped[str] = mapped_column(Text, primary_key=True)
+    day: Mapped[date]
 
 
 class Animal(Base):
@@ -119,6 +132,19 @@ class Thaw(Base):
     at: Mapped[datetime]
     by: Mapped[UUID]
     reason: Mapped[str] = mapped_column(Text)
+
+
+class Move(Base):
+    """That a share went to another animal; ``why`` is one of :data:`cloud.executors.filling.Why`."""
+
+    __tablename__ = "moves"
+
+    share_id: Mapped[UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    from_id: Mapped[UUID] = mapped_column(ForeignKey(Animal.id))
+    to_id: Mapped[UUID] = mapped_column(ForeignKey(Animal.id))
+    why: Mapped[str] = mapped_column(Text)
+    by: Mapped[UUID]
 
 
 class Named(msgspec.Struct, frozen=True):

@@ -7,21 +7,25 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, delete, get, post, put
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from cloud.donors.service import NewPrice, Order, Price
 from cloud.executors import service
 from cloud.executors.schemas import (
     Allocate,
     Animal,
+    ApproveFilling,
     Balance,
     Batch,
     EnrolmentCode,
     Executor,
+    Filling,
     Freeze,
     Hide,
+    Moon,
     NewAnimal,
     NewExecutor,
+    NewMoon,
     NewSite,
     NewThaw,
     Node,
@@ -32,6 +36,8 @@ from cloud.platform import given
 from shared import codes
 
 IfMatch = Annotated[str, HeaderParameter(name="If-Match")]
+
+Convert = Annotated[bool, QueryParameter(name="convert")]
 
 LOOK = ("admin", "auditor")
 CHANGE = ("admin",)
@@ -66,6 +72,18 @@ async def set_eid(
     return await service.set_eid(session, site_id, data, if_match)
 
 
+@put("/api/v1/moons/{country:str}", roles=CHANGE)
+async def set_moon(country: FromPath[str], data: JSONBody[NewMoon], session: given.Session) -> Moon:
+    """Say when it is Eid in a country, by the moon that was sighted there: for all sites without a day of their own."""
+    return await service.set_moon(session, country, data.day)
+
+
+@get("/api/v1/moons", roles=LOOK)
+async def moons(session: given.Session) -> list[Moon]:
+    """When it is Eid in each country, as far as anybody has said."""
+    return await service.moons(session)
+
+
 @post("/api/v1/sites/{site_id:uuid}/animals", roles=CHANGE)
 async def add_animal(
     site_id: FromPath[UUID], data: JSONBody[NewAnimal], platform: given.Platform, session: given.Session
@@ -95,6 +113,22 @@ async def thaw(
 ) -> Animal:
     """Let go of the shares of an animal that will not be sacrificed after all, and say why."""
     return await service.thaw(session, animal_id, data.reason, by=who.id, now=now, new_id=platform.new_id)
+
+
+@get("/api/v1/sites/{site_id:uuid}/filling", roles=LOOK)
+async def filling(site_id: FromPath[UUID], session: given.Session, convert: Convert = False) -> Filling:
+    """A plan for the animals that did not fill, with the fewest changes. With `convert`, those left over are to get
+    small animals."""
+    return await service.filling_of(session, site_id, convert=convert)
+
+
+@post("/api/v1/sites/{site_id:uuid}/filling", status_code=200, roles=CHANGE, problems=("stale",))
+async def fill(
+    site_id: FromPath[UUID], data: JSONBody[ApproveFilling], platform: given.Platform, session: given.Session,
+    who: given.Who, now: given.Now,
+) -> Filling:
+    """Carry out the plan that was looked at. Each donor concerned is told why."""
+    return await service.fill(session, site_id, data, by=who.id, now=now, new_id=platform.new_id)
 
 
 @get("/api/v1/sites/{site_id:uuid}/hides", roles=LOOK)
@@ -206,7 +240,7 @@ async def set_price(
 
 
 ROUTES = [
-    add_site, sites, site, set_eid, add_animal, animals, freeze, thaw, hides, batches, balance, add_executor, executors,
-    remove_executor, new_code, nodes, revoke, reinstate, news, news_codes, allocate,
+    add_site, sites, site, set_eid, set_moon, moons, add_animal, animals, freeze, thaw, filling, fill, hides, batches,
+    balance, add_executor, executors, remove_executor, new_code, nodes, revoke, reinstate, news, news_codes, allocate,
     call_off, set_price,
 ]  # fmt: skip

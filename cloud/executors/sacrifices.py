@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
 from cloud.donors.service import Order
-from cloud.executors import freezing, models, schemas
+from cloud.executors import freezing, models, schemas, sites
 from cloud.executors.allocation import animals_of, shares_on
 from cloud.platform import audit
 from shared.domain.sacrifice import SACRIFICE
@@ -98,6 +98,13 @@ async def sacrifice(session: AsyncSession, sacrifice_id: UUID) -> schemas.Sacrif
     if row is None:
         raise QurbaniError("not_found", "there is no such sacrifice")
     return _sacrifice(row)
+
+
+async def sacrifices_at(session: AsyncSession, site_id: UUID) -> list[schemas.Sacrifice]:
+    """Those that the boxes of a site told of. Raises ``not_found``."""
+    await sites.site(session, site_id)
+    query = select(models.Sacrifice).where(models.Sacrifice.site_id == site_id).order_by(models.Sacrifice.id)
+    return [_sacrifice(row) for row in await session.scalars(query)]
 
 
 async def sacrifice_sites(session: AsyncSession, sacrifice_ids: Collection[UUID]) -> dict[UUID, UUID]:

@@ -8,11 +8,15 @@ from uuid import UUID
 
 import msgspec
 
+from cloud.executors.filling import Why
 from cloud.platform.fields import Language, Name
 from shared.domain.animal import SHEEP_MONTHS, SheepMonths, Species, Tag
 
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+COUNTRY = "^[A-Z]{2}$"
+Country = Annotated[str, msgspec.Meta(pattern=COUNTRY)]
+"""ISO 3166-1 alpha-2."""
 Reason = Annotated[str, msgspec.Meta(min_length=3, max_length=500, pattern=r"\S")]
 
 
@@ -22,17 +26,29 @@ class NewSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     languages: Annotated[list[Language], msgspec.Meta(min_length=1, max_length=10)]
     latitude: Latitude | None = None
     longitude: Longitude | None = None
+    country: Country | None = None
+
+
+class NewMoon(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``day`` is 10 Dhu al-Hijja by the moon that was sighted for the country."""
+
+    day: date
+
+
+class Moon(msgspec.Struct, frozen=True):
+    country: str
+    day: date
 
 
 class SiteEid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``day`` is 10 Dhu al-Hijja by the moon that was sighted for the country of the site.
+    """``day`` is 10 Dhu al-Hijja; null is that of the country of the site, also when that is said anew.
 
     ``begins`` is the local time at which prayer and sermon are over; without, it is reckoned from the sun. ``days`` is
     how many days count: four, or three as the Hanafi school has it. ``sheep_months`` is from which age sheep count,
     ``per_hour`` how many animals the site plans to sacrifice in an hour.
     """
 
-    day: date
+    day: date | None = None
     begins: time | None = None
     days: Literal[3, 4] = 4
     sheep_months: SheepMonths = SHEEP_MONTHS
@@ -53,6 +69,8 @@ class Site(msgspec.Struct, frozen=True):
     longitude: float | None
     eid_begins: datetime | None
     eid_ends: datetime | None
+    country: str | None = None
+    eid_day: date | None = None
 
 
 class NewAnimal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,6 +161,39 @@ class Node(msgspec.Struct, frozen=True):
 
 class Allocate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site_id: UUID
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A share of the order ``reference`` that goes to another animal: as it is ``merged`` with others, is
+    ``converted`` into a small animal of its own, or as the first was found ``unfit``."""
+
+    share_id: UUID
+    reference: str
+    from_id: UUID
+    from_tag: str
+    to_id: UUID
+    to_tag: str
+    to_species: str
+    why: Why
+
+
+class Filling(msgspec.Struct, frozen=True):
+    """What to do about animals that did not fill. ``plan`` names it, for whoever approves it.
+
+    ``short`` are the animals that keep open seats, ``stuck`` the shares on unfit animals for which there is no room.
+    """
+
+    plan: str
+    moved: list[Moved]
+    short: list[UUID]
+    stuck: list[UUID]
+
+
+class ApproveFilling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The plan that was looked at, and whether that was to convert what is left over."""
+
+    plan: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    convert: bool = False
 
 
 class Hide(msgspec.Struct, frozen=True):

@@ -25,12 +25,15 @@ from cloud.executors.feed import root as feed_root
 from cloud.executors.feed import tell as feed_tell
 from cloud.executors.freezing import freeze, thaw
 from cloud.executors.intake import apply_animals, listed_tags, tell_animals
+from cloud.executors.moons import every as moons
+from cloud.executors.moves import fill, filling_of
 from cloud.executors.news import write_news
 from cloud.executors.sacrifices import (
     apply_sacrifices,
     reverse,
     sacrifice,
     sacrifice_sites,
+    sacrifices_at,
     sacrifices_of,
     verified,
     verify,
@@ -45,6 +48,7 @@ from cloud.executors.sites import (
     executors,
     remove_executor,
     set_eid,
+    set_moon,
     set_price,
     site,
     sites,
@@ -78,11 +82,14 @@ __all__ = [
     "feed_page",
     "feed_root",
     "feed_tell",
+    "fill",
+    "filling_of",
     "forget_shares",
     "freeze",
     "heir",
     "hides",
     "listed_tags",
+    "moons",
     "new_code",
     "node",
     "nodes",
@@ -93,9 +100,11 @@ __all__ = [
     "revoke",
     "sacrifice",
     "sacrifice_sites",
+    "sacrifices_at",
     "sacrifices_of",
     "seen",
     "set_eid",
+    "set_moon",
     "set_price",
     "shares_on",
     "site",

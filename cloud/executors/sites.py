@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from datetime import datetime
+from datetime import date, datetime
 from typing import TypeVar
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.auth import service as auth
 from cloud.donors import service as donors
 from cloud.donors.service import NewPrice, Price
-from cloud.executors import feed, intake, models, schemas
+from cloud.executors import feed, intake, models, moons, schemas
 from cloud.platform import audit, personal
 from cloud.platform.conditional import unchanged
 from shared.domain.animal import ineligible, tag_id, tidy_tag
@@ -34,6 +35,7 @@ async def add_site(session: AsyncSession, new: schemas.NewSite, *, now: datetime
     if new.timezone not in available_timezones():
         raise QurbaniError("bad_input", f"there is no time zone {new.timezone}", field="timezone")
     site = models.Site(id=new_id(), created=now, **msgspec.structs.asdict(new))
+    site.eid_day = await moons.day_of(session, new.country)
     session.add(site)
     await session.flush()
     session.add(models.FeedHead(site_id=site.id, cursor=0))
@@ -46,19 +48,40 @@ async def add_site(session: AsyncSession, new: schemas.NewSite, *, now: datetime
 async def set_eid(session: AsyncSession, site_id: UUID, eid: schemas.SiteEid, if_match: str = "") -> schemas.Site:
     """Say when it is Eid at a site; its boxes hear of it at their next sync, and warn outside of it.
 
-    Raises ``not_found``, ``bad_input`` where nobody has said where the site is, or ``stale`` where it is not what was
-    read under the tag ``if_match``.
+    Raises ``not_found``, ``bad_input`` where nobody has said where the site is or which day it is, or ``stale`` where
+    it is not what was read under the tag ``if_match``.
     """
     site = await session.get(models.Site, site_id, with_for_update=True) or await _get(session, models.Site, site_id)
     unchanged(_site(site), if_match)
     if site.latitude is None or site.longitude is None:
         raise QurbaniError("bad_input", "say first where the site is: its sun decides", field="latitude")
-    site.eid_day, site.eid_begins, site.eid_days = eid.day, eid.begins, eid.days
+    day = eid.day or await moons.day_of(session, site.country)
+    if day is None:
+        raise QurbaniError("bad_input", "nobody has said when it is Eid in the country of this site", field="day")
+    site.eid_day, site.eid_own = day, eid.day is not None
+    site.eid_begins, site.eid_days = eid.begins, eid.days
     site.sheep_months, site.per_hour = eid.sheep_months, eid.per_hour
     await session.flush()
     audit.about(session, subject=site.id)
     await _tell(session, site)
     return _site(site)
+
+
+async def set_moon(session: AsyncSession, country: str, day: date) -> schemas.Moon:
+    """Say when it is Eid in a country: at all of its sites for which nobody has said another day.
+
+    What their boxes filmed is held against the new window from then on. Raises ``bad_input``.
+    """
+    if not re.fullmatch(schemas.COUNTRY, country):
+        raise QurbaniError("bad_input", "a country has two capital letters (ISO 3166-1)", field="country")
+    await moons.say(session, country, day)
+    here = models.Site.country == country, ~models.Site.eid_own
+    query = select(models.Site).where(*here).order_by(models.Site.id).with_for_update()
+    for site in await session.scalars(query.execution_options(populate_existing=True)):
+        site.eid_day = day
+        await session.flush()
+        await _tell(session, site)
+    return schemas.Moon(country, day)
 
 
 async def _tell(session: AsyncSession, site: models.Site) -> None:
@@ -166,7 +189,7 @@ def _site(row: models.Site) -> schemas.Site:
     when = window(found) if (found := _eid(row)) else None
     return schemas.Site(
         row.id, row.name, row.timezone, row.languages, row.latitude, row.longitude,
-        when and when.begins, when and when.ends,
+        when and when.begins, when and when.ends, row.country, row.eid_day,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ WORDS: dict[str, Any] = {
     "breed": "Ouled Djellal",
     "begins": "07:30:00",
     "code": "K7QM-2XWD-93HF",
+    "country": "DZ",
     "currency": "EUR",
     "cursor": "WzQyXQ",
     "decision": "The animal was seen on both films; the second one counts.",

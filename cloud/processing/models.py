@@ -127,6 +127,17 @@ class Vote(Base):
     at: Mapped[datetime]
 
 
+class Override(Base):
+    """That a sacrifice counts though it was outside the days and hours of Eid, or nobody can tell, and why."""
+
+    __tablename__ = "overrides"
+
+    sacrifice_id: Mapped[UUID] = mapped_column(primary_key=True)
+    by: Mapped[UUID]
+    at: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(Text)
+
+
 class Manifest(Base):
     """What a box signed of a capture: the file, byte for byte, and its place in the chain of the box that it names."""
 

@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.executors import service as executors
 from cloud.platform import audit, outbox
-from cloud.processing import checks, models, repeats
-from cloud.processing.completion import OUTSIDE_EID
+from cloud.processing import checks, models, overrides, repeats
+from cloud.processing.completion import EID_UNSURE, OUTSIDE_EID
 from cloud.processing.schemas import Case, Decision, Doubt, Figures, NewVote, Say, Vote, Waiting
 from cloud.uploads import service as uploads
 from shared.errors import QurbaniError
@@ -185,7 +185,9 @@ async def vote(session: AsyncSession, video_id: UUID, reader: UUID, new: NewVote
         raise QurbaniError("conflict", f"it was {row.decision} meanwhile")
     if new.vote == "remedy" and (row.kind != "flagged" or not new.note.strip()):
         raise QurbaniError("bad_input", "a remedy says what the site is to do, of a video that no check could judge")
-    if new.vote == "approve" and not new.note.strip() and OUTSIDE_EID in await _objections(session, video_id):
+    sacrifice = await executors.sacrifice(session, row.sacrifice_id)
+    untimely = {*await _objections(session, video_id), *await checks.timing_doubts(session, video_id, sacrifice)}
+    if new.vote == "approve" and not new.note.strip() and OUTSIDE_EID in untimely:
         raise QurbaniError("bad_input", "say why a sacrifice outside the days and hours of Eid counts")
     said = {"vote": new.vote, "note": new.note, "at": now}
     one = insert(models.Vote).values(video_id=video_id, user_id=reader, **said)
@@ -195,6 +197,8 @@ async def vote(session: AsyncSession, video_id: UUID, reader: UUID, new: NewVote
     votes = Counter(await session.scalars(select(models.Vote.vote).where(models.Vote.video_id == video_id)))
     if votes[new.vote] >= (await _needed(session, row))[new.vote]:
         await _decide(session, row, DECISIONS[new.vote], new.note, now)
+        if new.vote == "approve" and row.kind != "blind" and untimely & {OUTSIDE_EID, EID_UNSURE}:
+            await overrides.keep(session, row.sacrifice_id, new.note, reader, now)
     await session.flush()
     return await of(session, video_id)
 

@@ -9,8 +9,8 @@ from litestar.params import FromPath, JSONBody
 
 from cloud.platform import given
 from cloud.platform.access import ANYONE
-from cloud.processing import checks, manifests, reviews
-from cloud.processing.schemas import Case, Check, Figures, NewDispute, NewVote, Waiting
+from cloud.processing import checks, manifests, overrides, reviews
+from cloud.processing.schemas import Case, Check, Figures, NewDispute, NewOverride, NewVote, Untimely, Waiting
 from shared.evidence.manifest import Signer
 
 
@@ -45,6 +45,20 @@ async def dispute(
     await reviews.dispute(session, video_id, data.reason, who.id if who.role == "donor" else None, now)
 
 
+@get("/api/v1/sites/{site_id:uuid}/untimely", roles=("admin", "auditor"))
+async def untimely(site_id: FromPath[UUID], session: given.Session) -> list[Untimely]:
+    """The sacrifices of a site that were not within the days and hours of Eid, as these are known now."""
+    return await overrides.untimely(session, site_id)
+
+
+@put("/api/v1/sacrifices/{sacrifice_id:uuid}/override", roles=("admin",), problems=("bad_transition",))
+async def override(
+    sacrifice_id: FromPath[UUID], data: JSONBody[NewOverride], session: given.Session, who: given.Who, now: given.Now
+) -> Untimely:
+    """Let a sacrifice count that was not within Eid, and say why."""
+    return await overrides.override(session, sacrifice_id, data.reason, who.id, now)
+
+
 @get("/api/v1/reviews", roles=("admin", "auditor"))
 async def waiting(session: given.Session, who: given.Who, now: given.Now) -> list[Waiting]:
     """The videos that wait for a person, the most urgent first."""
@@ -71,4 +85,4 @@ async def vote(
     return await reviews.vote(session, video_id, who.id, data, now)
 
 
-ROUTES = [signers, manifest, check, dispute, waiting, figures, review, vote]
+ROUTES = [signers, manifest, check, dispute, untimely, override, waiting, figures, review, vote]

@@ -66,6 +66,32 @@ class NewDispute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Doubt
 
 
+class NewOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a sacrifice counts that was not within Eid."""
+
+    reason: Annotated[str, msgspec.Meta(min_length=3, max_length=500, pattern=r"\S")]
+
+
+class Override(msgspec.Struct, frozen=True):
+    """Who said that it counts all the same, when and why."""
+
+    by: UUID
+    at: datetime
+    reason: str
+
+
+class Untimely(msgspec.Struct, frozen=True):
+    """A sacrifice that was outside the days and hours of Eid at its site, or of which nobody can tell (``doubt``).
+
+    It counts only once there is an ``override``.
+    """
+
+    sacrifice_id: UUID
+    animal_id: UUID
+    doubt: str
+    override: Override | None
+
+
 class Vote(msgspec.Struct, frozen=True):
     user_id: UUID
     vote: Say

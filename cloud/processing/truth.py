@@ -1,7 +1,7 @@
 """The truth gate: every message, page and paper that says "done" asks here first.
 
 Done is an order whose every share has a seat on an animal that was sacrificed, on a film that stands, within the days
-and hours of Eid at its site as they are known now, or that people let pass all the same and said why.
+and hours of Eid at its site as they are known now, or of which a person said that it counts all the same, and why.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
 from cloud.executors import service as executors
-from cloud.processing import checks, reviews
+from cloud.processing import checks, overrides
 from cloud.uploads import service as uploads
 from shared.domain.order import DONE
 
@@ -35,4 +35,5 @@ async def _stands(session: AsyncSession, sacrifice: executors.Sacrifice) -> bool
     video = await uploads.authentic_video(session, [sacrifice.id])
     if video is None:
         return False
-    return not await checks.timing_doubts(session, video.id, sacrifice) or await reviews.was_approved(session, video.id)
+    doubts = await checks.timing_doubts(session, video.id, sacrifice)
+    return not doubts or bool(await overrides.of(session, [sacrifice.id]))

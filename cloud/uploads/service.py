@@ -436,6 +436,14 @@ async def authentic_video(session: AsyncSession, sacrifice_ids: Iterable[UUID]) 
     return None if row is None else _video(row)
 
 
+async def best_video(session: AsyncSession, sacrifice_id: UUID) -> UUID | None:
+    """The one that proves a sacrifice, or else the newest that is known; None where there is none."""
+    good = models.Video.outcome == "authentic"
+    query = select(models.Video.id).where(models.Video.sacrifice_id == sacrifice_id)
+    found: UUID | None = await session.scalar(query.order_by(good.desc().nulls_last(), models.Video.id.desc()).limit(1))
+    return found
+
+
 async def ahead_of(session: AsyncSession, sacrifice_ids: Iterable[UUID]) -> schemas.Ahead | None:
     """What has arrived ahead of the newest video of these sacrifices that is still to be checked here, if anything."""
     query = (

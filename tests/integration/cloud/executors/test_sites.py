@@ -169,3 +169,27 @@ def test_the_eid_of_a_site_that_is_nowhere_is_refused(hub: CloudHub) -> None:
     problem = hub.admin.ask("PUT", f"/api/v1/sites/{hub.site()}/eid", {"day": "2027-05-16"}, status=400)
     assert problem["code"] == "bad_input"
     assert "where the site is" in problem["detail"]
+
+
+def test_the_moon_of_a_country_counts_at_its_sites_but_for_those_with_a_day_of_their_own(hub: CloudHub) -> None:
+    def there(name: str, **more: str) -> str:
+        place = {"timezone": "Asia/Dhaka", "languages": ["bn"], "latitude": 23.8, "longitude": 90.4, "country": "BD"}
+        return str(hub.admin.post("/api/v1/sites", {"name": name, **place, **more})["id"])
+
+    hub.admin.ask("PUT", f"/api/v1/sites/{there('Early')}/eid", {"begins": "07:10:00"}, status=400)
+    first, own, foreign = there("First"), there("Own"), there("Foreign", country="IN")
+    hub.admin.ask("PUT", f"/api/v1/sites/{own}/eid", {"day": "2027-05-16"})
+    box = hub.box(first)
+    assert hub.admin.ask("PUT", "/api/v1/moons/BD", {"day": "2027-05-18"}) == {"country": "BD", "day": "2027-05-18"}
+    assert {"country": "BD", "day": "2027-05-18"} in hub.admin.get("/api/v1/moons")
+    second = there("Second")
+    days = {site["id"]: site["eid_day"] for site in hub.admin.get("/api/v1/sites")}
+    assert [days[site] for site in (first, second, own, foreign)] == ["2027-05-18", "2027-05-18", "2027-05-16", None]
+    begun = hub.admin.ask("PUT", f"/api/v1/sites/{first}/eid", {"begins": "07:10:00"})
+    assert begun["eid_begins"] == "2027-05-18T07:10:00+06:00"
+    hub.admin.ask("PUT", f"/api/v1/sites/{own}/eid", {})  # follows its country from now on
+    hub.admin.ask("PUT", "/api/v1/moons/BD", {"day": "2027-05-17"})
+    assert hub.admin.get(f"/api/v1/sites/{own}")["eid_day"] == "2027-05-17"
+    box.sync()
+    assert box.told("site")[UUID(first)]["eid_day"] == "2027-05-17"
+    assert hub.admin.ask("PUT", "/api/v1/moons/Bangladesh", {"day": "2027-05-17"}, status=400)["field"] == "country"

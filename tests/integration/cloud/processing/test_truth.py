@@ -35,7 +35,7 @@ class Story(RuleBasedStateMachine):
         super().__init__()
         self.hub, self.people = hub, people
         self.found: str | None = None
-        self.judged = self.called_off = False
+        self.judged = self.was_outside = self.overridden = False
         self.is_inside = True
 
     @initialize()
@@ -68,7 +68,7 @@ class Story(RuleBasedStateMachine):
     @rule(outcome=st.sampled_from(["authentic", "authentic", "review", "rejected"]))
     def judge(self, outcome: Any) -> None:
         if not self.judged:
-            self.judged = True
+            self.judged, self.was_outside = True, not self.is_inside
             self.film.judge(outcome)
             now = self.hub.platform.clock.now()
             self.hub.run(lambda session: checks.compared(session, self.film.video, [], now))
@@ -97,6 +97,18 @@ class Story(RuleBasedStateMachine):
         path = f"/api/v1/reviews/{self.film.video}/vote"
         said = self.people[who].http.put(path, json={"vote": what, "note": "because"})
         assert said.status_code in (200, 400, 404, 409)
+        if said.status_code == 200 and what == "approve":
+            case = said.json()
+            if case["decision"] == "approved" and case["kind"] != "blind" and (self.was_outside or not self.is_inside):
+                self.overridden = True
+
+    @rule()
+    def override(self) -> None:
+        """Somebody says why it counts outside of Eid."""
+        path = f"/api/v1/sacrifices/{self.film.sacrifice}/override"
+        said = self.people[0].http.put(path, json={"reason": "The prayer was early there."})
+        assert said.status_code == (409 if self.is_inside else 200)
+        self.overridden |= not self.is_inside
 
     @rule(is_donor=st.booleans())
     def doubt(self, is_donor: bool) -> None:
@@ -117,7 +129,7 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_said_that_is_not_so(self) -> None:
-        may = self.found == "people" or (self.found == "check" and self.is_inside)
+        may = self.found is not None and (self.is_inside or self.overridden)
         is_done, letter = self.hub.run(self._said)
         if is_done:
             assert may, self.found
