@@ -53,6 +53,7 @@ from cloud.uploads.mover import Mover
 from cloud.uploads.schemas import Due
 from shared.headers import SecurityHeaders
 from shared.problems import PROBLEM_HANDLERS, as_qurbani_error
+from shared.trace import Traced
 from sync.messages import MEDIA_TYPE
 
 SERVICES = (
@@ -120,7 +121,7 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
         dependencies={name: Provide(give, sync_to_thread=False) for name, give in given.items()}
         | {"session": Provide(session), "reading": Provide(reading)}
         | {"paging": Provide(paging.paging, sync_to_thread=False)},
-        middleware=[Measured, Conditional, Gate, Cache, idempotency.Once],
+        middleware=[Traced, Measured, Conditional, Gate, Cache, idempotency.Once],
         guards=[let_in],
         state=State({"platform": platform}),
         after_exception=[tell],

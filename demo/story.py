@@ -27,6 +27,7 @@ from demo.proxy import Proxy
 from demo.servers import Room
 from demo.servers.server import Port
 from demo.tablet import Tablet
+from shared import trace
 
 ADMIN_EMAIL = "admin@qurbani.example"
 EXECUTOR = "Yusuf Karim"
@@ -64,6 +65,9 @@ DONORS = (
     ("Karim Haddad", "karim@donors.example", "ar"),
     ("Sarah Hughes", "sarah@donors.example", "en"),
 )
+
+STEPS = ("sacrifice_opened", "video_kept", "video_judged", "ops.taken", "event.taken", "job.done", "mail.taken")
+"""From the tablet's tap to the mail server's word, as the logs of box and hub call it."""
 
 SAID = "Ahmed Benali"
 """The name that every share of the story is on behalf of; namesakes are common."""
@@ -244,6 +248,12 @@ class Story:
         told = ", ".join(self._told())
         self._check("mails about orders, and to whom", ", ".join(donor.email for donor, _ in proven), told)
         self._check("orders verified", len(proven), self._count("donors.orders", "state = 'verified'"))
+        for id, take in zip(self.sacrifices, self.takes, strict=True):
+            if take.outcome == "authentic":
+                wait_for("the logs", lambda id=id: self._steps(id) == STEPS or None, 10)
+                self._check("steps in the logs under one trace", ", ".join(STEPS), ", ".join(self._steps(id)))
+        personal = [word for donor in DONORS for word in donor[:2]] + [SAID, EXECUTOR, ADMIN_EMAIL]
+        self._check("names and addresses in the logs", 0, sum(self._logs().count(word) for word in personal))
 
     def watch(self) -> None:
         for donor, order in self._proven():
@@ -280,6 +290,14 @@ class Story:
     def _told(self) -> list[str]:
         """To whom mail about an order went."""
         return [to for mail in self._mailbox.messages if "/orders/" in mail.text for to in mail.recipients]
+
+    def _logs(self) -> str:
+        return "".join((self._folder / name).read_text() for name in ("box.log", "hub.log"))
+
+    def _steps(self, sacrifice: UUID) -> tuple[str, ...]:
+        """Those that the logs of box and hub tell of under the trace of this sacrifice."""
+        lines = [line for line in self._logs().splitlines() if trace.of(sacrifice) in line]
+        return tuple(step for step in STEPS if any(step in line for line in lines))
 
     def _is_all_home(self) -> bool:
         sync = self.tablet.status()["sync"]

@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 
 from demo.answers import answer, wait_for
+from shared import trace
 from shared.ids import new_id
 from shared.tus.client import FileSource, Pace, full_jitter, send_upload, upload
 
@@ -43,8 +44,12 @@ class Tablet:
         """
         animal = next(each for each in self.animals() if each["tag"] == tag)
         sacrifice_id, video_id = new_id(), new_id()
+        headers = {trace.HEADER: trace.header(trace.of(sacrifice_id))}
         opening = {"id": str(sacrifice_id), "animal_id": animal["id"]}
-        wait_for("the box to open it", lambda: answer(self.http.post("/api/v1/sacrifices", json=opening)))
+        wait_for(
+            "the box to open it",
+            lambda: answer(self.http.post("/api/v1/sacrifices", json=opening, headers=headers)),
+        )
         metadata = {
             "id": str(video_id), "video_id": str(video_id), "sacrifice_id": str(sacrifice_id), "filetype": "video/mp4"
         }  # fmt: skip

@@ -41,6 +41,7 @@ from shared.clock import Clock
 from shared.headers import SecurityHeaders
 from shared.pages import assets
 from shared.problems import PROBLEM_HANDLERS
+from shared.trace import Traced
 from shared.tus.routes import tus_routes
 from shared.tus.server import UploadServer
 
@@ -238,6 +239,7 @@ def make_app(
         dependencies={**given, "executor": Provide(signed_in, sync_to_thread=True)},
         exception_handlers={**PROBLEM_HANDLERS, NotFoundException: missing},
         lifespan=[receiving, *beside],
+        middleware=[Traced],
         openapi_config=None,
         logging_config=None,
     ), hsts=False)  # fmt: skip

@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from edge import claims, feed, jobs, manifests
 from edge.db import Database, Tx, one
 from edge.node import Keyring
+from shared import trace
 from shared.clock import Clock, Reading
 from shared.crypto import SigningKey
 from shared.domain.sacrifice import SACRIFICE
@@ -26,6 +28,8 @@ from sync import hlc
 from sync.feed import Page
 from sync.messages import Change
 from sync.ops import GENESIS, Op, encode, op_hash, sign_op
+
+_log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Patch = dict[str, Any]
@@ -106,6 +110,7 @@ class Capture:
             self._append(tx, now, "sacrifice", id, patch, str(executor_id))
 
         self._db.write(work)
+        _log.info("sacrifice_opened", trace=trace.of(id))
 
     def keep_video(self, video: Video, executor_id: UUID) -> str:
         """A video has arrived whole. Returns when it is durable together with the job to check it.
@@ -138,7 +143,9 @@ class Capture:
             manifests.number(tx, video.id, now)
             return video.blob_id
 
-        return self._db.write(work)
+        kept = self._db.write(work)
+        _log.info("video_kept", video=str(video.id), trace=trace.of(video.sacrifice_id))
+        return kept
 
     def record_verdict(self, lease: jobs.Lease, video_id: UUID, verdict: Verdict) -> None:
         """The outcome of a check, and the end of its job. Raises ``lost_lease`` when someone else took the job."""
@@ -198,7 +205,7 @@ class Capture:
         now, id = self._clock.read(), self._new_id()
         body = msgspec.to_builtins(verdict)
 
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> UUID:
             jobs.end(tx, lease, end, reason)
             if end == "done":
                 jobs.add(tx, PROVE, video_id)
@@ -212,11 +219,13 @@ class Capture:
             waiting = one(tx, """
                 SELECT 1 FROM video LEFT JOIN verdict ON verdict.video_id = video.id
                 WHERE video.sacrifice_id = ? AND verdict.id IS NULL""", video["sacrifice_id"])
+            sacrifice_id = UUID(video["sacrifice_id"])
             if waiting is None:
-                sacrifice_id = UUID(video["sacrifice_id"])
                 self._move(tx, now, sacrifice_id, sacrifice_state(tx, sacrifice_id), "judged", BOX)
+            return sacrifice_id
 
-        self._db.write(work)
+        judged = trace.of(self._db.write(work))
+        _log.info("video_judged", video=str(video_id), outcome=verdict.outcome, trace=judged)
 
     def apply_feed(
         self, changes: Sequence[Change], cursor: int, mark: bytes = b"", *, again: bool = False, more: bool = False

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from shared import trace
 from shared.errors import QurbaniError
 
 
@@ -78,7 +79,11 @@ TOPICS: dict[str, type[msgspec.Struct]] = {
 
 
 class Event(msgspec.Struct, frozen=True):
-    """The envelope. ``id`` is unique and what consumers remember; ``subject`` is the partition key."""
+    """The envelope. ``id`` is unique and what consumers remember; ``subject`` is the partition key.
+
+    ``traceparent`` is the extension for tracing:
+    https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/distributed-tracing.md
+    """
 
     id: UUID
     source: str
@@ -88,13 +93,27 @@ class Event(msgspec.Struct, frozen=True):
     data: dict[str, Any]
     specversion: str = "1.0"
     datacontenttype: str = "application/json"
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def make(topic: str, data: msgspec.Struct, *, id: UUID, subject: str, source: str, now: datetime) -> Event:
-    """An event for ``topic``. Raises ``TypeError`` when ``data`` is not of that topic's schema."""
+    """An event for ``topic``, under the trace of the sacrifice that it is about, or else of what is done here.
+
+    Raises ``TypeError`` when ``data`` is not of that topic's schema.
+    """
     if not isinstance(data, TOPICS[topic]):
         raise TypeError(f"{topic} carries {TOPICS[topic].__name__}, not {type(data).__name__}")
-    return Event(id=id, source=source, type=topic, subject=subject, time=now, data=msgspec.to_builtins(data))
+    sacrifice = getattr(data, "sacrifice_id", None)
+    found = trace.of(sacrifice) if sacrifice else trace.current()
+    return Event(
+        id=id, source=source, type=topic, subject=subject, time=now, data=msgspec.to_builtins(data),
+        traceparent=trace.header(found) if found else msgspec.UNSET,
+    )  # fmt: skip
+
+
+def trace_of(event: Event) -> str:
+    """The trace that an event goes on with; empty where it has none."""
+    return trace.told_by(event.traceparent or "")
 
 
 def encode(event: Event) -> bytes:

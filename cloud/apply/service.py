@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -24,6 +24,7 @@ from cloud.platform.access import NODE
 from cloud.platform.core import Platform
 from cloud.processing import service as processing
 from cloud.uploads import service as uploads
+from shared import trace
 from shared.clock import from_ms, to_ms
 from shared.crypto import VerifyKey
 from shared.domain.fields import CLAIMS
@@ -98,6 +99,7 @@ async def exchange(session: AsyncSession, message: Exchange, now: datetime) -> E
             await _park(session, [(new.op, QurbaniError("revoked")) for new in fresh])
         else:
             await _apply(session, fresh, chain.site_id, now)
+            _log_traces(box.id, fresh)
         parked = await _parked(session, box.id, message.batch.first, message.batch.last)
     await executors.seen(session, box.id, message.cursor, message.mark, now)
     if box.revoked:
@@ -190,6 +192,14 @@ async def retry_parked(session: AsyncSession, now: datetime, which: Redrive | No
 async def divergences(session: AsyncSession) -> int:
     """How often a box was found to hold something else than it had been told."""
     return await session.scalar(select(func.count()).select_from(Divergence)) or 0
+
+
+def _log_traces(node: UUID, fresh: Sequence[hub.Fresh]) -> None:
+    """A line for each sacrifice of which these ops tell."""
+    traces = Counter(trace.of_record(new.op.entity, new.op.key, new.op.patch) for new in fresh)
+    for each, ops in traces.items():
+        if each:
+            log.info("ops.taken", node=str(node), ops=ops, trace=each)
 
 
 async def _locked_chain(session: AsyncSession, node: UUID, site: UUID) -> Chain:

@@ -6,9 +6,13 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from cloud.notifications import mail, service
 from cloud.platform.jobs import Context, Job
 from shared.errors import QurbaniError
+
+log = structlog.get_logger()
 
 
 async def send(context: Context, payload: dict[str, Any]) -> None:
@@ -34,6 +38,7 @@ async def send(context: Context, payload: dict[str, Any]) -> None:
         async with context.finish() as session:
             await service.not_sent(session, notification_id, attempt, error, platform.clock.now())
         return
+    log.info("mail.taken", notification=str(notification_id), attempt=attempt)
     async with context.finish() as session:
         await service.sent(session, notification_id, attempt, platform.clock.now())
 

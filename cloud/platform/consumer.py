@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.platform import inbox, kafka, letters
 from cloud.platform.database import Database
 from cloud.platform.settings import Settings
-from shared import events
+from shared import events, trace
 from shared.errors import QurbaniError
 
 log = structlog.get_logger()
@@ -112,7 +112,10 @@ class Consumer:
             for event, data in told:
                 if event.id in new:
                     new.remove(event.id)
-                    await self._handlers[event.type].handle(session, event, data)
+                    with trace.under(events.trace_of(event)):
+                        await self._handlers[event.type].handle(session, event, data)
+        for event, _ in told:
+            log.info("event.taken", topic=event.type, group=self.group, id=str(event.id), trace=events.trace_of(event))
 
     async def _lay_aside(
         self, producer: AIOKafkaProducer, record: ConsumerRecord, error: Exception, attempts: int

@@ -21,10 +21,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from cloud.platform.core import Platform
 from cloud.platform.database import BELLS, Database
 from cloud.platform.models import Base
+from shared import trace
 from shared.errors import QurbaniError
 from shared.ids import new_id
 
 ATTEMPTS = 5
+TRACE = "trace"
+"""What a payload has its trace under, besides what the job wants to know."""
 FIRST_PAUSE = timedelta(seconds=1)
 
 
@@ -97,7 +100,11 @@ class Job(msgspec.Struct, frozen=True):
 
 
 async def enqueue(session: AsyncSession, queue: str, key: str, payload: dict[str, Any], now: datetime) -> None:
-    """Note a job in the caller's transaction, due at ``now``. Repeating it, also when it is done, changes nothing."""
+    """Note a job in the caller's transaction, due at ``now``, to be done under the trace of here.
+
+    Repeating it, also when it is done, changes nothing.
+    """
+    payload = {**payload, TRACE: trace.current()} if trace.current() else payload
     row = {"id": new_id(), "queue": queue, "key": key, "payload": payload, "due": now, "created": now}
     await session.execute(insert(Work).values(row).on_conflict_do_nothing(index_elements=["queue", "key"]))
     session.info.setdefault(BELLS, set()).add(queue)

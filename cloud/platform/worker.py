@@ -11,6 +11,7 @@ import structlog
 from cloud.platform import jobs
 from cloud.platform.core import Platform
 from cloud.platform.forever import forever, heard
+from shared import trace
 from shared.errors import QurbaniError
 
 log = structlog.get_logger()
@@ -47,7 +48,8 @@ class Worker:
         """One slot: claim and run while there is something due, then wait for the bell or the sweep."""
         while True:
             while held := await self._claim(kind.queue):
-                await self.run_one(kind, held)
+                with trace.under(held.payload.get(jobs.TRACE, "")):
+                    await self.run_one(kind, held)
             await heard(self._rung[kind.queue], self._platform.settings.sweep_s)
 
     async def _note_nights(self) -> None:
