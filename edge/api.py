@@ -30,7 +30,6 @@ from edge.news import NEWS, Newsstand
 from edge.pages import butchery
 from edge.pages.routes import ENTRANCE, OUTSIDE, PAGES, missing
 from edge.photos import Photos, keep_photo, show_photo
-from edge.plan import Plan
 from edge.preflight import Preflights, preflight
 from edge.recorder.window import Looker
 from edge.recordings import Recordings
@@ -38,6 +37,7 @@ from edge.room import Room
 from edge.site import AnimalView, SacrificeView, Site
 from edge.status import Status
 from shared.clock import Clock
+from shared.domain.day import Plan
 from shared.headers import SecurityHeaders
 from shared.pages import assets
 from shared.problems import PROBLEM_HANDLERS

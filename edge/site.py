@@ -15,7 +15,7 @@ from edge.auth import Executor
 from edge.db import Database, Tx, one
 from edge.node import its_site, its_zone
 from edge.place import OUTCOME, PLACE, VIDEOS, Place
-from edge.plan import Plan
+from shared.domain.day import Plan
 from shared.domain.eid import Timing, Window
 from shared.domain.order import CAPACITY
 from shared.domain.verdict import Claim, Outcome, Reason, Verdict, hint
@@ -78,7 +78,8 @@ class ReasonView(msgspec.Struct, frozen=True):
 class VideoView(msgspec.Struct, frozen=True):
     """A video that has arrived whole. ``outcome`` is None as long as it is being checked, ``place`` how far it is.
 
-    The hub's outcome stands above the box's own; ``remedy`` is what a person there asks to be done again.
+    The hub's outcome stands above the box's own; ``remedy`` is what a person there asks to be done again, ``feedback``
+    what somebody there says to whoever recorded it.
     ``timing`` tells whether it was recorded when sacrifices count; None as long as nobody has said when that is.
     """
 
@@ -92,6 +93,7 @@ class VideoView(msgspec.Struct, frozen=True):
     place: Place
     timing: Timing | None = None
     remedy: str = ""
+    feedback: str = ""
 
 
 class SacrificeView(msgspec.Struct, frozen=True):
@@ -105,6 +107,8 @@ class SacrificeView(msgspec.Struct, frozen=True):
 
 LOOKED_BACK = 40
 """As many of somebody's last recordings are looked at for advice."""
+LAST_SAID = 3
+"""As many words of the hub stand above the list of animals."""
 REPEATED = 3
 """What went wrong fewer times than that is chance."""
 
@@ -116,6 +120,14 @@ class Advice(msgspec.Struct, frozen=True):
     count: int
     all: int
     hint: str
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What somebody at the hub says of a video of this animal to whoever recorded it."""
+
+    animal_id: UUID
+    tag: str
+    feedback: str
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -203,7 +215,8 @@ class Site:
                 raise QurbaniError("not_found", "no such sacrifice")
             videos = tx.query(
                 f"""SELECT video.*, {PLACE} AS place, verdict.body, {OUTCOME} AS outcome, film.remedy,
-                        (SELECT min(uncertain_ms) FROM manifest WHERE video_id = video.id) AS uncertain_ms
+                        (SELECT min(uncertain_ms) FROM manifest WHERE video_id = video.id) AS uncertain_ms,
+                        film.feedback
                     FROM {VIDEOS} LEFT JOIN verdict ON verdict.video_id = video.id
                     WHERE video.sacrifice_id = ? ORDER BY video.rowid""",  # noqa: S608 - constants
                 [str(id)],
@@ -262,6 +275,15 @@ class Site:
             return None
         return Advice(code, count, len(verdicts), hint(Reason(code, "…", "…"), language))
 
+    def said_to(self, executor_id: UUID) -> list[Said]:
+        """What the hub has said of this executor's videos, the newest first."""
+        return msgspec.convert(self._db.rows(f"""
+            SELECT animal.id AS animal_id, coalesce(animal.tag, '') AS tag, film.feedback FROM film
+            JOIN video ON video.id = film.id JOIN sacrifice ON sacrifice.id = video.sacrifice_id
+            JOIN animal ON animal.id = sacrifice.animal_id
+            WHERE executor_id = ? AND film.feedback IS NOT NULL
+            ORDER BY video.rowid DESC LIMIT {LAST_SAID}""", str(executor_id)), list[Said])  # noqa: S608 - a constant
+
     def judged(self) -> list[tuple[UUID, Verdict]]:
         """Every video that has its verdict, oldest first."""
         rows = self._db.rows("SELECT video_id, body FROM verdict ORDER BY rowid")
@@ -293,4 +315,5 @@ def _video(row: dict[str, Any], when: Window | None, language: str) -> VideoView
         place=row["place"],
         timing=eid.timing(when, row),
         remedy=row["remedy"] or "",
+        feedback=row["feedback"] or "",
     )

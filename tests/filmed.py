@@ -75,12 +75,16 @@ class Filmed:
     def order_id(self) -> str:
         return str(self.order["id"])
 
-    def tell(self, **changed: Any) -> None:
-        """The ops of the sacrifice and its video; ``changed`` fields of the video are as given."""
+    def tell(self, by: str = "", **changed: Any) -> None:
+        """The ops of the sacrifice, ``by`` that executor, and its video; ``changed`` fields of that are as given."""
         self.box.write("sacrifice", self.sacrifice, {
-            "site_id": self.site, "animal_id": self.order["animals"][0]["id"], "executor_id": str(new_id()),
+            "site_id": self.site, "animal_id": self.order["animals"][0]["id"], "executor_id": by or str(new_id()),
             "opened": CLOCK, "state": "recorded",
         })  # fmt: skip
+        self.tell_video(**changed)
+
+    def tell_video(self, **changed: Any) -> None:
+        """The op of the video alone."""
         self.box.write("video", self.video, {
             "sacrifice_id": str(self.sacrifice), "sha256": hashlib.sha256(self.content).hexdigest(),
             "size": len(self.content), "blob_id": hashlib.sha256(self.sealed).hexdigest(),

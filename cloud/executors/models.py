@@ -153,17 +153,32 @@ class Named(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+class Team(Base):
+    """People of a site who work together."""
+
+    __tablename__ = "teams"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id), index=True)
+    name: Mapped[str] = mapped_column(Text)
+
+
 class Executor(Personal, Base):
     """Somebody at a site who carries out sacrifices, known to its box by a PIN."""
 
     kind = Named
 
     __tablename__ = "executors"
+    __table_args__ = (
+        Index("uq_executors_lead", "team_id", unique=True, postgresql_where="leads", sqlite_where=text("leads")),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     site_id: Mapped[UUID] = mapped_column(ForeignKey(Site.id), index=True)
     language: Mapped[str] = mapped_column(Text)
     pin_hash: Mapped[str] = mapped_column(Text)
+    team_id: Mapped[UUID | None] = mapped_column(ForeignKey(Team.id))
+    leads: Mapped[bool] = mapped_column(default=False, server_default="false")
     left: Mapped[datetime | None]
 
 

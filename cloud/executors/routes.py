@@ -26,14 +26,18 @@ from cloud.executors.schemas import (
     NewAnimal,
     NewExecutor,
     NewMoon,
+    NewPin,
     NewSite,
+    NewTeam,
     NewThaw,
     Node,
     Site,
     SiteEid,
+    Team,
 )
 from cloud.platform import given
 from shared import codes
+from shared.domain.day import Plan
 
 IfMatch = Annotated[str, HeaderParameter(name="If-Match")]
 
@@ -171,6 +175,46 @@ async def remove_executor(
     await service.remove_executor(session, site_id, executor_id, now)
 
 
+@put("/api/v1/sites/{site_id:uuid}/executors/{executor_id:uuid}/pin", status_code=204, roles=CHANGE)
+async def set_pin(
+    site_id: FromPath[UUID], executor_id: FromPath[UUID], data: JSONBody[NewPin], session: given.Session
+) -> None:
+    """Another PIN for somebody; the boxes refuse the old one as soon as they hear of it."""
+    await service.set_pin(session, site_id, executor_id, data)
+
+
+@get("/api/v1/sites/{site_id:uuid}/teams", roles=LOOK)
+async def teams(site_id: FromPath[UUID], session: given.Session) -> list[Team]:
+    """Who works together at a site."""
+    return await service.teams(session, site_id)
+
+
+@post("/api/v1/sites/{site_id:uuid}/teams", roles=CHANGE)
+async def add_team(
+    site_id: FromPath[UUID], data: JSONBody[NewTeam], platform: given.Platform, session: given.Session
+) -> Team:
+    """People who work together, and who leads them. Whoever was in another team leaves that."""
+    return await service.add_team(session, site_id, data, platform.new_id)
+
+
+@put("/api/v1/teams/{team_id:uuid}", roles=CHANGE)
+async def set_team(team_id: FromPath[UUID], data: JSONBody[NewTeam], session: given.Session) -> Team:
+    """Who is in a team from now on."""
+    return await service.set_team(session, team_id, data)
+
+
+@delete("/api/v1/teams/{team_id:uuid}", roles=CHANGE)
+async def remove_team(team_id: FromPath[UUID], session: given.Session) -> None:
+    """A team is no more; its people stay at the site."""
+    await service.remove_team(session, team_id)
+
+
+@get("/api/v1/sites/{site_id:uuid}/day", roles=LOOK)
+async def day(site_id: FromPath[UUID], session: given.Session, now: given.Now) -> Plan:
+    """The plan of today at a site, from its capacity against sunset, by what its boxes have told so far."""
+    return await service.day(session, site_id, now)
+
+
 @post("/api/v1/sites/{site_id:uuid}/enrolment-codes", roles=CHANGE)
 async def new_code(site_id: FromPath[UUID], session: given.Session, now: given.Now) -> EnrolmentCode:
     """A code with which one box may join the site within a quarter of an hour. It is not shown again."""
@@ -241,6 +285,6 @@ async def set_price(
 
 ROUTES = [
     add_site, sites, site, set_eid, set_moon, moons, add_animal, animals, freeze, thaw, filling, fill, hides, batches,
-    balance, add_executor, executors, remove_executor, new_code, nodes, revoke, reinstate, news, news_codes, allocate,
-    call_off, set_price,
+    balance, day, add_executor, executors, remove_executor, set_pin, teams, add_team, set_team, remove_team, new_code,
+    nodes, revoke, reinstate, news, news_codes, allocate, call_off, set_price,
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from shared.domain.animal import SHEEP_MONTHS, SheepMonths, Species, Tag
 
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+Pin = Annotated[str, msgspec.Meta(pattern="^[0-9]{6,12}$")]
 COUNTRY = "^[A-Z]{2}$"
 Country = Annotated[str, msgspec.Meta(pattern=COUNTRY)]
 """ISO 3166-1 alpha-2."""
@@ -119,7 +120,27 @@ class NewThaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class NewExecutor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     language: Language
-    pin: Annotated[str, msgspec.Meta(pattern="^[0-9]{6,12}$")]
+    pin: Pin
+
+
+class NewPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pin: Pin
+
+
+class NewTeam(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``members`` are people of the site; ``lead_id`` is one of them."""
+
+    name: Name
+    members: Annotated[list[UUID], msgspec.Meta(max_length=200)]
+    lead_id: UUID | None = None
+
+
+class Team(msgspec.Struct, frozen=True):
+    id: UUID
+    site_id: UUID
+    name: str
+    lead_id: UUID | None
+    members: list[UUID]
 
 
 class Executor(msgspec.Struct, frozen=True):

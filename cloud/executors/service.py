@@ -18,6 +18,7 @@ from cloud.executors.boxes import (
     trusted,
 )
 from cloud.executors.butchery import apply_batches, apply_hides, balance, batches, hides, tell_batches, tell_hides
+from cloud.executors.day import day
 from cloud.executors.feed import compare as feed_compare
 from cloud.executors.feed import has_told as feed_has_told
 from cloud.executors.feed import page as feed_page
@@ -38,7 +39,7 @@ from cloud.executors.sacrifices import (
     verified,
     verify,
 )
-from cloud.executors.schemas import Animal, Node, Sacrifice, Site
+from cloud.executors.schemas import Animal, Executor, Node, Sacrifice, Site, Team
 from cloud.executors.sites import (
     add_animal,
     add_executor,
@@ -53,16 +54,20 @@ from cloud.executors.sites import (
     site,
     sites,
 )
+from cloud.executors.teams import add_team, remove_team, set_pin, set_team, teams
 
 __all__ = [
     "Animal",
+    "Executor",
     "Node",
     "Order",
     "Sacrifice",
     "Site",
+    "Team",
     "add_animal",
     "add_executor",
     "add_site",
+    "add_team",
     "allocate",
     "animal",
     "animals",
@@ -75,6 +80,7 @@ __all__ = [
     "batches",
     "box_keys",
     "call_off",
+    "day",
     "enrol",
     "executors",
     "feed_compare",
@@ -95,6 +101,7 @@ __all__ = [
     "nodes",
     "reinstate",
     "remove_executor",
+    "remove_team",
     "renew",
     "reverse",
     "revoke",
@@ -105,10 +112,13 @@ __all__ = [
     "seen",
     "set_eid",
     "set_moon",
+    "set_pin",
     "set_price",
+    "set_team",
     "shares_on",
     "site",
     "sites",
+    "teams",
     "tell_animals",
     "tell_batches",
     "tell_hides",

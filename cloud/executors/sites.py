@@ -174,7 +174,7 @@ async def remove_executor(session: AsyncSession, site_id: UUID, executor_id: UUI
     if executor.site_id != site_id:
         raise QurbaniError("not_found", "there is no such executor")
     if executor.left is None:
-        executor.left = now
+        executor.left, executor.team_id, executor.leads = now, None, False
         await feed.tell(session, site_id, [("executor", executor_id, None)])
 
 
@@ -186,14 +186,15 @@ async def _get(session: AsyncSession, kind: type[Row], key: UUID) -> Row:
 
 
 def _site(row: models.Site) -> schemas.Site:
-    when = window(found) if (found := _eid(row)) else None
+    when = window(found) if (found := eid_of(row)) else None
     return schemas.Site(
         row.id, row.name, row.timezone, row.languages, row.latitude, row.longitude,
         when and when.begins, when and when.ends, row.country, row.eid_day,
     )  # fmt: skip
 
 
-def _eid(row: models.Site) -> Eid | None:
+def eid_of(row: models.Site) -> Eid | None:
+    """What is known of the Eid of a site; None as long as that is not enough."""
     if row.eid_day is None or row.latitude is None or row.longitude is None:
         return None
     return Eid(row.eid_day, row.timezone, row.latitude, row.longitude, row.eid_begins, row.eid_days)

@@ -9,8 +9,19 @@ from litestar.params import FromPath, JSONBody
 
 from cloud.platform import given
 from cloud.platform.access import ANYONE
-from cloud.processing import checks, manifests, overrides, reviews
-from cloud.processing.schemas import Case, Check, Figures, NewDispute, NewOverride, NewVote, Untimely, Waiting
+from cloud.processing import checks, manifests, overrides, progress, reviews
+from cloud.processing.schemas import (
+    Case,
+    Check,
+    Coaching,
+    Figures,
+    NewDispute,
+    NewOverride,
+    NewVote,
+    Progress,
+    Untimely,
+    Waiting,
+)
 from shared.evidence.manifest import Signer
 
 
@@ -43,6 +54,18 @@ async def dispute(
 ) -> None:
     """Doubt a film that was found good, with a share of one's own in it: people look at it again."""
     await reviews.dispute(session, video_id, data.reason, who.id if who.role == "donor" else None, now)
+
+
+@get("/api/v1/sites/{site_id:uuid}/progress", roles=("admin", "auditor"))
+async def read_progress(site_id: FromPath[UUID], session: given.Session, now: given.Now) -> Progress:
+    """How a site is doing, by what its boxes have told so far."""
+    return await progress.progress(session, site_id, now)
+
+
+@get("/api/v1/sites/{site_id:uuid}/coaching", roles=("admin", "auditor"))
+async def coaching(site_id: FromPath[UUID], session: given.Session) -> list[Coaching]:
+    """How the recordings of each person at a site went: how many were good at first take, and what was wrong."""
+    return await progress.coaching(session, site_id)
 
 
 @get("/api/v1/sites/{site_id:uuid}/untimely", roles=("admin", "auditor"))
@@ -85,4 +108,6 @@ async def vote(
     return await reviews.vote(session, video_id, who.id, data, now)
 
 
-ROUTES = [signers, manifest, check, dispute, untimely, override, waiting, figures, review, vote]
+ROUTES = [
+    signers, manifest, check, dispute, read_progress, coaching, untimely, override, waiting, figures, review, vote,
+]  # fmt: skip

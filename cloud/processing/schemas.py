@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from shared.domain.day import Plan
 from shared.domain.verdict import Frame, Outcome, Reason, ShareMatch, Verdict, Word
 
 
@@ -90,6 +91,37 @@ class Untimely(msgspec.Struct, frozen=True):
     animal_id: UUID
     doubt: str
     override: Override | None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Animals of a site. Each of those ``recorded`` is ``verified``, in ``review``, to be done ``again`` or in
+    ``checking``; ``unfrozen`` were sacrificed before the box knew that their shares were fixed."""
+
+    site_id: UUID
+    recorded: int
+    verified: int
+    review: int
+    again: int
+    checking: int
+    unfrozen: int
+    day: Plan
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """How many of somebody's videos a check objected to for this reason."""
+
+    code: str
+    count: int
+
+
+class Coaching(msgspec.Struct, frozen=True):
+    """Of the ``sacrifices`` of a person whose first video was judged, ``first_take`` were accepted with that."""
+
+    executor_id: UUID
+    name: str
+    sacrifices: int
+    first_take: int
+    reasons: list[Repeated]
 
 
 class Vote(msgspec.Struct, frozen=True):

@@ -61,6 +61,8 @@ class Video(Base):
     """What the box's own check ended with. As long as there is no ``outcome``, it decides who sees what went ahead."""
     remedy: Mapped[str | None] = mapped_column(Text)
     """What a person here asks the site to do again."""
+    feedback: Mapped[str | None] = mapped_column(Text)
+    """What a person here says of it to whoever recorded it."""
     held: Mapped[str | None] = mapped_column(Text)
     """Why it must not go to the archive."""
     hot_until: Mapped[datetime | None]

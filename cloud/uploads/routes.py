@@ -18,10 +18,18 @@ from cloud.platform.access import ANYONE, Principal
 from cloud.platform.core import Platform
 from cloud.storage.service import open_store
 from cloud.uploads import archive, ranges, service
-from cloud.uploads.schemas import Hold, Link, Photo, Place, Variant, Video
+from cloud.uploads.schemas import Hold, Link, NewFeedback, Photo, Place, Variant, Video
 from shared.sealed import SealedReader
 
 State = Annotated[str | None, QueryParameter(name="state")]
+
+
+@put("/api/v1/videos/{video_id:uuid}/feedback", status_code=204, roles=("admin",))
+async def say_of(
+    video_id: FromPath[UUID], data: JSONBody[NewFeedback], session: given.Session, now: given.Now
+) -> None:
+    """A word to whoever recorded a video. It shows on the tablets of the site after their next sync."""
+    await service.say_of(session, video_id, data.text, now)
 
 
 @get("/api/v1/videos", roles=("admin", "auditor"))
@@ -131,4 +139,4 @@ async def _sent(blob: BinaryIO, plain: Iterator[memoryview]) -> AsyncIterator[by
             yield piece
 
 
-ROUTES = [videos, watch, link, linked, place, restore, hold, release, photos, photo]
+ROUTES = [videos, say_of, watch, link, linked, place, restore, hold, release, photos, photo]

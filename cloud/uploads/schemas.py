@@ -73,6 +73,12 @@ class Video(msgspec.Struct, frozen=True):
     outcome: str | None
 
 
+class NewFeedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A word to whoever recorded a video: it names nobody. An empty one takes it back."""
+
+    text: Annotated[str, msgspec.Meta(max_length=500)]
+
+
 class Copy(msgspec.Struct, frozen=True):
     """A file of a video in the store, sealed as ``blob_id``; ``sha256`` and ``size`` are of the plaintext."""
 

@@ -215,6 +215,13 @@ async def videos(session: AsyncSession, asked: Paging, state: str | None = None)
     return [_video(row) for row, in await page(session, query, [models.Video.id], asked, newest_first=True)]
 
 
+async def videos_at(session: AsyncSession, site_id: UUID) -> list[schemas.Video]:
+    """All that were told of at a site, in the order in which they were made, as far as the hub can tell."""
+    query = select(models.Video).where(models.Video.site_id == site_id)
+    rows = await session.scalars(query.order_by(models.Video.created, models.Video.id))
+    return [_video(row) for row in rows]
+
+
 async def videos_of(session: AsyncSession, ids: Iterable[UUID]) -> list[schemas.Video]:
     """Those of ``ids`` that there are."""
     return [_video(row) for row in await session.scalars(select(models.Video).where(models.Video.id.in_(list(ids))))]
@@ -410,10 +417,20 @@ async def seen_by(session: AsyncSession, video_id: UUID, donor_id: UUID) -> date
     return view and view.first
 
 
+async def say_of(session: AsyncSession, video_id: UUID, text: str, now: datetime) -> None:
+    """Say something to whoever recorded a video; it shows on the tablets of the site. Raises ``not_found``."""
+    await _get(session, video_id)
+    row = await _locked(session, video_id)
+    row.feedback, row.changed = text.strip() or None, now
+    await session.flush()
+    await _tell(session, row)
+
+
 async def _tell(session: AsyncSession, row: models.Video) -> None:
     """Tell the site what has become of its video, and nothing of who watched it."""
     seen = await _seen(session, row.id)
     fields = {"outcome": row.outcome} | ({"remedy": row.remedy} if row.remedy else {})
+    fields |= {"feedback": row.feedback} if row.feedback else {}
     fields |= {"seen_ms": to_ms(seen)} if seen else {}
     await executors.feed_tell(session, row.site_id, [("film", row.id, fields)])
 

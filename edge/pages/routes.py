@@ -129,7 +129,8 @@ def animals(
     after = events.head()
     pens = by_pen(site.animals(), claims.holders(), site.executors(), executor.id)
     advice = site.advice(executor.id, language_of(request, executor.language))
-    facts = {"pens": pens, "site": site.name(), "advice": advice, **_season(site, now)}
+    facts = {"pens": pens, "site": site.name(), "advice": advice, "said": site.said_to(executor.id)}
+    facts |= _season(site, now)
     return page(request, "animals.html", who=executor, home=home, after=after, **facts)
 
 

@@ -125,6 +125,7 @@ FIELDS: dict[str, dict[str, Policy]] = {
     "film": {  # what became of a video, under its id
         "outcome": "cloud_only",  # of the hub's own check, or of the people who decided after it
         "remedy": "cloud_only",  # what a person at the hub asks the site to do again
+        "feedback": "cloud_only",  # what a person at the hub says to whoever recorded it
         "seen_ms": "cloud_only",  # when a donor whose share is in it first opened it; nobody says which
     },
     "receipt": {  # see sync.receipts

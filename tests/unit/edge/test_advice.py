@@ -11,6 +11,7 @@ from edge.site import LOOKED_BACK, Site
 from shared.clock import ManualClock
 from shared.domain.verdict import Reason, Verdict
 from shared.ids import new_id
+from sync.messages import Change
 from tests.unit.edge.conftest import EXECUTOR
 
 
@@ -43,3 +44,18 @@ def test_what_went_wrong_repeatedly_is_told_to_whoever_it_happened_to(
     for _ in range(LOOKED_BACK):
         judge(db, capture, clock, sacrifice)
     assert site.advice(EXECUTOR, "en") is None, "it is better now"
+
+
+def test_what_the_hub_says_of_a_recording_is_shown_to_whoever_made_it(
+    db: Database, capture: Capture, clock: ManualClock, sacrifice: UUID
+) -> None:
+    judge(db, capture, clock, sacrifice)
+    video = db.rows("SELECT id FROM video")[0]["id"]
+    told = {"outcome": "authentic", "feedback": "Every name was clear."}
+    capture.apply_feed([Change(50, "film", UUID(video), told)], 50)
+    site = Site(db)
+    assert [said.feedback for said in site.said_to(EXECUTOR)] == ["Every name was clear."]
+    assert site.said_to(new_id()) == []
+    assert site.sacrifice(sacrifice, "en").videos[0].feedback == "Every name was clear."
+    capture.apply_feed([Change(51, "film", UUID(video), {"outcome": "authentic"})], 51)
+    assert site.said_to(EXECUTOR) == []
