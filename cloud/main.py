@@ -57,7 +57,8 @@ from shared.trace import Traced
 from sync.messages import MEDIA_TYPE
 
 SERVICES = (
-    "auth", "donors", "executors", "uploads", "processing", "notifications", "privacy", "admin", "apply", "pages",
+    "auth", "donors", "executors", "uploads", "processing", "guests", "notifications", "privacy", "admin", "apply",
+    "pages",
 )  # fmt: skip
 """Every service, the lower ones first.
 

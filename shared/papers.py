@@ -1,15 +1,18 @@
 """Papers: facts that somebody has signed, as a file that anybody can check without us.
 
 A paper is JSON, ``{"facts": {...}, "key": HEX, "kind": KIND, "signature": HEX}``. The signature (Ed25519) covers the
-line ``qurbani paper 1 KIND`` and the facts as canonical JSON: sorted keys, no spaces, UTF-8.
+line ``qurbani paper 1 KIND`` and the facts as canonical JSON: sorted keys, no spaces, UTF-8. A PDF may carry its paper
+(:mod:`shared.pdf_tail`), of which the fact ``sha256`` is the hash of the PDF itself.
 """
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 
+from shared import pdf_tail
 from shared.crypto import SigningKey, VerifyKey
 from shared.errors import QurbaniError
 
@@ -30,6 +33,8 @@ class Paper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             key, signature = VerifyKey(bytes.fromhex(self.key)), bytes.fromhex(self.signature)
         except ValueError as error:
             raise QurbaniError("not_a_paper", str(error)) from error
+        if (key.raw.hex(), signature.hex()) != (self.key, self.signature):
+            raise QurbaniError("bad_signature", "the digits are not as they were written")
         key.verify(signature, _message(self.kind, self.facts))
         return key
 
@@ -44,8 +49,33 @@ def sign(key: SigningKey, kind: str, facts: msgspec.Struct) -> Paper:
     return Paper(kind, told, key.public.raw.hex(), key.sign(_message(kind, told)).hex())
 
 
+def on_pdf(paper: Paper, pdf: bytes) -> bytes:
+    """The PDF with its paper, which has to name its hash."""
+    return pdf_tail.attach(pdf, msgspec.json.encode(paper, order="sorted"))
+
+
 def read(data: bytes) -> Paper:
-    """The paper in a file, however it is set. Raises ``not_a_paper``."""
+    """The paper in a file, however it is set, or on a PDF, which has to be what was signed.
+
+    Raises ``not_a_paper``, or ``bad_signature`` for a PDF that is not as it was.
+    """
+    if data.startswith(pdf_tail.BEGIN):
+        return _of_pdf(data)
+    return _read(data)
+
+
+def _of_pdf(data: bytes) -> Paper:
+    try:
+        pdf, note = pdf_tail.detach(data)
+    except ValueError as error:
+        raise QurbaniError("bad_signature", str(error)) from error
+    paper = _read(note)
+    if on_pdf(paper, pdf) != data or paper.facts.get("sha256") != sha256(pdf).hexdigest():
+        raise QurbaniError("bad_signature", "this PDF is not what was signed")
+    return paper
+
+
+def _read(data: bytes) -> Paper:
     try:
         return msgspec.json.decode(data[:_LARGEST], type=Paper)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

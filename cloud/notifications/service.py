@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.auth import service as auth
 from cloud.donors import service as donors
+from cloud.guests import service as guests
 from cloud.notifications import schemas
 from cloud.notifications.mail import Letter
 from cloud.notifications.models import Attempt, Notification
@@ -72,7 +73,7 @@ async def _of_account(session: AsyncSession, platform: Platform, notification: N
     told = await auth.letter(
         session, platform, notification.id, user_id=notification.donor_id, template=notification.template
     )
-    return told and _written(notification, told.name, told.email, told.language, url=told.url)
+    return told and _written(notification, told.name, told.email, told.language, url=told.url, track="")
 
 
 async def _of_order(
@@ -86,6 +87,7 @@ async def _of_order(
         notification, donor.name, donor.email, donor.language, reference=order.reference,
         names=[share.name for share in order.shares], url=f"{platform.settings.base_url}/orders/{order.id}",
         why=notification.facts.get("why", ""),
+        track=await guests.in_letter(session, platform, order, notification.id),
     )  # fmt: skip
 
 

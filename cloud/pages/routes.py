@@ -9,7 +9,9 @@ from litestar import Response, Router, get, post
 from litestar.params import FromPath, URLEncodedBody
 from litestar.response import Redirect
 
+from cloud.guests import service as guests
 from cloud.pages import accounts, mine, queues, search, service
+from cloud.pages import guests as guest_pages
 from cloud.pages.frame import MAX_FORM_BYTES, AnyRequest, Page, To, local, page, problem
 from cloud.pages.schemas import Vote
 from cloud.platform import given
@@ -49,9 +51,15 @@ async def orders(request: AnyRequest, session: given.Session, who: given.Who) ->
 
 
 @get("/orders/{order_id:uuid}", roles=("donor",))
-async def order(order_id: FromPath[UUID], request: AnyRequest, session: given.Session, who: given.Who) -> Page:
-    """One order: how far it is, and its video."""
-    return page(request, "order.html", order=await service.order(session, order_id, who.id))
+async def order(
+    order_id: FromPath[UUID], request: AnyRequest, platform: given.Platform, session: given.Session, who: given.Who,
+    now: given.Now,
+) -> Page:
+    """One order: how far it is, its video, its certificate, and the links to it."""
+    found = await service.order(session, order_id, who.id)
+    links = await guests.links_to(session, platform, order_id, who.id, now)
+    certificate = await guests.certificate_of(session, platform.settings, order_id)
+    return page(request, "order.html", order=found, links=links, certificate=certificate)
 
 
 @post("/orders/{order_id:uuid}/videos/{video_id:uuid}/restore", roles=("donor",))
@@ -126,6 +134,7 @@ ROUTES = [
         "/",
         route_handlers=[
             front, home, speak, *accounts.HANDLERS, *mine.HANDLERS, *queues.HANDLERS, *search.HANDLERS,
+            *guest_pages.HANDLERS,
             orders, order, restore, own, review_queue, review_next, review, decide,
         ],
         exception_handlers={Exception: problem},

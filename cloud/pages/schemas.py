@@ -13,6 +13,7 @@ from cloud.platform.fields import Password
 from cloud.processing import service as processing
 from cloud.processing.service import Case, HeardName, Waiting
 from cloud.uploads.service import Ahead
+from shared.domain.order import DONE
 
 
 class SignIn(msgspec.Struct, frozen=True):
@@ -126,6 +127,10 @@ class Order(msgspec.Struct, frozen=True):
     animals: list[Animal]
     steps: list[Step]
     zone: tzinfo
+
+    @property
+    def is_done(self) -> bool:
+        return self.state in DONE
 
     @property
     def films(self) -> list[Film]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
@@ -14,7 +14,7 @@ from cloud.executors import service as executors
 from cloud.pages.schemas import Animal, Film, Order, Queued, Reviewed, Step
 from cloud.processing import service as processing
 from cloud.uploads import service as uploads
-from shared.domain.order import DONE, ORDER
+from shared.domain.order import ORDER
 from shared.domain.verdict import hint
 
 ROAD = ("placed", "paid", "allocated", "sacrificed", "verified", "out_for_delivery", "delivered")
@@ -35,22 +35,25 @@ async def order(session: AsyncSession, order_id: UUID, donor_id: UUID) -> Order:
 
 
 def steps(found: donors.Order) -> list[Step]:
-    """The road of an order: what is done, what comes next, what follows. One that left the road ends there."""
+    """The road of an order; see :func:`road`."""
+    return road(found.state, found.timeline)
+
+
+def road(state: str, timeline: Sequence[donors.Step]) -> list[Step]:
+    """What is done, what comes next, what follows. An order that left the road ends there."""
     taken: list[donors.Step] = []
-    for step in found.timeline:  # one that goes back takes with it what came after
+    for step in timeline:  # one that goes back takes with it what came after
         taken = [before for before in taken if ORDER.rank(before.state) < ORDER.rank(step.state)]
         taken.append(step)
     done = [Step(step.state, "done", step.at) for step in taken]
-    if found.state not in ROAD:
+    if state not in ROAD:
         return done
-    ahead = ROAD[ROAD.index(found.state) + 1 :]
+    ahead = ROAD[ROAD.index(state) + 1 :]
     return [*done, *(Step(state, "todo" if at else "current", None) for at, state in enumerate(ahead))]
 
 
 async def _order(session: AsyncSession, found: donors.Order) -> Order:
-    if found.state in DONE and not await processing.is_done(session, found.id):
-        before = [step for step in found.timeline if step.state not in DONE]
-        found = msgspec.structs.replace(found, state="sacrificed", timeline=before)
+    found = await processing.as_told(session, found)
     animals = await executors.animals_of(session, found.id)
     sites = {animal.site_id: await executors.site(session, animal.site_id) for animal in animals}
     zone = next((ZoneInfo(site.timezone) for site in sites.values()), UTC)

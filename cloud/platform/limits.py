@@ -43,12 +43,15 @@ LIMITS = {
     "sign-in": Limit(30, 60, closed=True),
     "guess": Limit(30, 3600, closed=True),
     "letter": Limit(5, 3600),
+    "guest": Limit(60, 60),
     "none": Limit(0, 0),
 }
 """Whoever has signed in is counted as themselves by ``read`` or ``write``, and with all others of their address by
 ``address``; what is asked about a site, whoever asks, by ``site``. ``sign-in`` counts by address, and covers whatever
 costs a slow hash; ``guess`` counts passwords by account, ``letter`` the letters to an address that strangers have us
-write to."""
+write to, ``guest`` by address what is shown without an account."""
+
+BY_ADDRESS = ("sign-in", "guest")
 
 RETRY_WITHOUT_REDIS_S = 5
 PATIENCE_S = 1.0
@@ -128,7 +131,7 @@ async def limited(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
     name = limit_of(handler, connection.scope["method"])
     if name == "none" or connection.scope["method"] == "OPTIONS" or (who and who.role == NODE):
         return
-    counted = [(name, address(connection) if who is None or name == "sign-in" else str(who.id))]
+    counted = [(name, address(connection) if who is None or name in BY_ADDRESS else str(who.id))]
     if who:
         counted.append(("address", address(connection)))
     if site := connection.scope["path_params"].get("site_id"):

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.auth import service as auth
 from cloud.donors import service as donors
 from cloud.executors import service as executors
+from cloud.guests import service as guests
 from cloud.platform import audit, personal
 from cloud.platform.core import Platform
 from cloud.platform.keys import Keys
@@ -43,6 +44,7 @@ async def erase(session: AsyncSession, keys: Keys, donor_id: UUID, reason: Reaso
     shares = await donors.forget(session, donor_id, by, now)
     sites = await executors.forget_shares(session, [share.id for share in shares])
     verdicts = await processing.naming(session, sites, {share.name for share in shares})
+    await guests.forget(session, donor_id, now)
     await auth.close_account(session, donor_id, now)
     await personal.destroy(session, [donor_id, *verdicts], now)
     told = Receipt(donor_id, now, reason, 1 + len(verdicts), len(shares), sorted(sites), KEPT)

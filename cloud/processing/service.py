@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cloud.processing.checks import apply_verdicts, heard, naming
-from cloud.processing.manifests import apply_manifests
+from cloud.processing.manifests import apply_manifests, captured
 from cloud.processing.own import ask as ask_own
 from cloud.processing.reviews import of as case
 from cloud.processing.reviews import take, take_next, vote, waiting, was_approved
 from cloud.processing.schemas import Case, HeardName, NewVote, Vote, Waiting
-from cloud.processing.truth import is_done
+from cloud.processing.truth import as_told, is_done
 
 __all__ = [
     "Case",
@@ -18,7 +18,9 @@ __all__ = [
     "Waiting",
     "apply_manifests",
     "apply_verdicts",
+    "as_told",
     "ask_own",
+    "captured",
     "case",
     "heard",
     "is_done",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
@@ -29,6 +30,14 @@ async def is_done(session: AsyncSession, order_id: UUID) -> bool:
     sacrifices = await executors.sacrifices_of(session, order_id)
     proved = {each.animal_id for each in sacrifices if each.verified and await _stands(session, each)}
     return proved.issuperset(animal.id for animal in animals)
+
+
+async def as_told(session: AsyncSession, order: donors.Order) -> donors.Order:
+    """An order as it may be told now: one that cannot be said to be done waits for its proof again."""
+    if order.state not in DONE or await is_done(session, order.id):
+        return order
+    before = [step for step in order.timeline if step.state not in DONE]
+    return msgspec.structs.replace(order, state="sacrificed", timeline=before)
 
 
 async def _stands(session: AsyncSession, sacrifice: executors.Sacrifice) -> bool:

@@ -28,6 +28,7 @@ STOREYS = [
     {"main", "health", "alembic", "apply", "pages"},
     {"admin", "privacy"},
     {"notifications"},
+    {"guests"},
     {"delivery", "skins"},
     {"processing"},
     {"uploads"},

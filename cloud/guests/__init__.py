@@ -1,0 +1,1 @@
+"""What people are shown without an account: an order by a link, a certificate by its code."""
