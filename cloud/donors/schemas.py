@@ -179,6 +179,14 @@ class Instalment(msgspec.Struct, frozen=True):
     minor: int
 
 
+class Due(msgspec.Struct, frozen=True):
+    """What is to be paid next of an order; ``by`` is the end of the last day for it, null where it is due at once."""
+
+    minor: int
+    currency: str
+    by: datetime | None
+
+
 class Step(msgspec.Struct, frozen=True):
     """``why`` is empty where it went as it should: ``donor``, ``admin``, ``overdue`` or ``reversed``."""
 

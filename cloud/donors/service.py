@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime
+from itertools import accumulate, chain
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, Uuid, any_, bindparam, select
+from sqlalchemy import ColumnElement, Select, Uuid, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from cloud.auth import service as auth
 from cloud.donors import consents, forgetting, models, moves, payments, search
+from cloud.donors.checkout import check_out as check_out
+from cloud.donors.checkout import takes_cards as takes_cards
 from cloud.donors.consents import Agree as Agree
 from cloud.donors.consents import Purpose as Purpose
 from cloud.donors.consents import agreements as agreements
@@ -22,10 +25,14 @@ from cloud.donors.consents import choose as choose
 from cloud.donors.consents import has_given as has_given
 from cloud.donors.consents import history as history
 from cloud.donors.ledger import of as ledger_of
+from cloud.donors.ledger import owed
 from cloud.donors.payments import CALLED_OFF as CALLED_OFF
+from cloud.donors.prices import price_of
+from cloud.donors.prices import prices as prices
 from cloud.donors.prices import set_price as set_price
 from cloud.donors.schemas import (
     Donor,
+    Due,
     Find,
     Found,
     Instalment,
@@ -37,6 +44,7 @@ from cloud.donors.schemas import (
     Share,
     Step,
 )
+from cloud.donors.schemas import NewInstalment as NewInstalment
 from cloud.donors.schemas import NewPrice as NewPrice
 from cloud.donors.schemas import Price as Price
 from cloud.platform import audit, personal
@@ -141,6 +149,34 @@ async def place(session: AsyncSession, donor_id: UUID, new: NewOrder, *, now: da
     await payments.charge(session, order, new, now)
     audit.about(session, subject=order.id)
     return await get(session, order.id)
+
+
+async def place_once(
+    session: AsyncSession, donor_id: UUID, order_id: UUID, new: NewOrder, *, now: datetime, new_id: NewId
+) -> Order:
+    """As :func:`place`, under an id that was drawn before: however often it is asked for, it is one order."""
+    await session.execute(select(func.pg_advisory_xact_lock(int.from_bytes(order_id.bytes[8:], signed=True))))
+    if await session.get(models.Order, order_id):
+        return await get(session, order_id, donor_id=donor_id)
+    ids = chain([order_id], iter(new_id, None))
+    return await place(session, donor_id, new, now=now, new_id=lambda: next(ids))
+
+
+async def quote(session: AsyncSession, new: NewOrder) -> int:
+    """What an order would cost, in minor units of its currency. Raises ``bad_input`` where no price is put up."""
+    return (await price_of(session, new.species, new.currency or "", new.site_id)).minor * len(new.shares)
+
+
+async def due(session: AsyncSession, order_id: UUID, donor_id: UUID) -> Due | None:
+    """What a donor has to pay next of an order of their own. Raises ``not_found``."""
+    order = await get(session, order_id, donor_id=donor_id)
+    minor = await payments.to_pay(session, await session.get_one(models.Order, order_id))
+    if order.state != ORDER.first or not minor or order.currency is None:
+        return None
+    paid = (order.minor or 0) - await owed(session, order_id)
+    sums = accumulate(each.minor for each in order.instalments)
+    by = next((each.due for each, sum_ in zip(order.instalments, sums, strict=True) if sum_ > paid), None)
+    return Due(minor, order.currency, by)
 
 
 async def orders(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,9 @@ from litestar import Response, Router, get, post
 from litestar.params import FromPath, URLEncodedBody
 from litestar.response import Redirect
 
+from cloud.donors import service as donors
 from cloud.guests import service as guests
-from cloud.pages import accounts, mine, queues, search, service
+from cloud.pages import accounts, mine, ordering, queues, search, service
 from cloud.pages import guests as guest_pages
 from cloud.pages.frame import MAX_FORM_BYTES, AnyRequest, Page, To, local, page, problem
 from cloud.pages.schemas import Vote
@@ -59,7 +61,11 @@ async def order(
     found = await service.order(session, order_id, who.id)
     links = await guests.links_to(session, platform, order_id, who.id, now)
     certificate = await guests.certificate_of(session, platform.settings, order_id)
-    return page(request, "order.html", order=found, links=links, certificate=certificate)
+    return page(
+        request, "order.html", order=found, links=links, certificate=certificate, utc=UTC,
+        due=await donors.due(session, order_id, who.id), cards=donors.takes_cards(platform.settings),
+        pay_at=platform.settings.pay_at,
+    )  # fmt: skip
 
 
 @post("/orders/{order_id:uuid}/videos/{video_id:uuid}/restore", roles=("donor",))
@@ -134,7 +140,7 @@ ROUTES = [
         "/",
         route_handlers=[
             front, home, speak, *accounts.HANDLERS, *mine.HANDLERS, *queues.HANDLERS, *search.HANDLERS,
-            *guest_pages.HANDLERS,
+            *guest_pages.HANDLERS, *ordering.HANDLERS,
             orders, order, restore, own, review_queue, review_next, review, decide,
         ],
         exception_handlers={Exception: problem},

@@ -41,6 +41,48 @@ class Consent(msgspec.Struct, frozen=True):
     agreed: str = ""
 
 
+class Row(msgspec.Struct, frozen=True):
+    """A share as it was typed into the form of an order."""
+
+    name: str = ""
+    language: str = ""
+    spelling: str = ""
+    deceased: bool = False
+    anonymous: bool = False
+    phone: str = ""
+
+
+class Filled(msgspec.Struct, frozen=True):
+    """The form of an order as it was filled in; ``offer`` is the value of one, ``parts`` how many instalments."""
+
+    id: UUID
+    rows: list[Row]
+    offer: str = ""
+    parts: int = 1
+
+    def with_rows(self, count: int, most: int) -> Filled:
+        """The same with so many rows, of which new ones speak the language of the last."""
+        empty = Row(language=self.rows[-1].language)
+        rows = [*self.rows, empty][: max(1, min(count, most))]
+        return msgspec.structs.replace(self, rows=rows)
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """A price of the list, under the ``value`` that the form sends; ``site`` is empty for wherever there is room."""
+
+    value: str
+    price: donors.Price
+    site: str
+
+
+class Quoted(msgspec.Struct, frozen=True):
+    """An order that may be placed, and what it costs: ``minor`` units of ``currency``."""
+
+    new: donors.NewOrder
+    minor: int
+    currency: str
+
+
 class Erase(msgspec.Struct, frozen=True):
     """The password of whoever wants to be forgotten."""
 
@@ -127,6 +169,9 @@ class Order(msgspec.Struct, frozen=True):
     animals: list[Animal]
     steps: list[Step]
     zone: tzinfo
+    currency: str | None = None
+    minor: int | None = None
+    """What it costs; None as long as nothing was agreed."""
 
     @property
     def is_done(self) -> bool:

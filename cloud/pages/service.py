@@ -65,6 +65,8 @@ async def _order(session: AsyncSession, found: donors.Order) -> Order:
         animals=[await _animal(session, found, animal, sites[animal.site_id].name) for animal in animals],
         steps=steps(found),
         zone=zone,
+        currency=found.currency,
+        minor=found.minor,
     )
 
 

@@ -66,6 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_url: str = ""
     mail_from: str = "Qurbani <no-reply@localhost>"
 
+    pay_at: str = ""
+    """Where donors pay by hand, as they read it: an address, an account."""
     stripe_key: str = ""
     stripe_secret: str = ""
     """That of the webhook endpoint. Without both, cards are not taken."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date as Date
 from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from babel.dates import format_date, format_time, format_timedelta
 from babel.lists import format_list
+from babel.numbers import format_currency, get_currency_precision
 from babel.units import format_unit
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -32,8 +34,8 @@ class Look:
 
     A template sees ``language``, ``direction``, ``languages``, ``asset(name)``, gettext's functions, and the
     filters ``bdi``, ``isolate``, ``listed``, ``day``, ``clock``, ``date``, ``position``, ``size`` (of bytes), ``kilos``
-    (of grams), ``span`` (of seconds), ``lasting`` (about) and ``ago``; everything else comes from the caller. A name
-    that nobody gave is an error, never an empty place on the page.
+    (of grams), ``money`` (of minor units), ``span`` (of seconds), ``lasting`` (about) and ``ago``; everything else
+    comes from the caller. A name that nobody gave is an error, never an empty place on the page.
     """
 
     def __init__(self, *folders: Path) -> None:
@@ -111,8 +113,12 @@ def _of(language: str) -> dict[str, Callable[..., str]]:
     def lasting(seconds: float) -> str:
         return format_timedelta(timedelta(seconds=seconds), locale=language)
 
+    def money(minor: int, currency: str) -> str:
+        whole = Decimal(minor).scaleb(-get_currency_precision(currency))
+        return format_currency(whole, currency, locale=language)
+
     def ago(seconds: float) -> str:
         return format_timedelta(timedelta(seconds=-seconds), add_direction=True, locale=language)
 
     return {"listed": listed, "day": day, "clock": clock, "date": date, "size": size, "kilos": kilos, "span": span,
-            "lasting": lasting, "ago": ago}
+            "lasting": lasting, "ago": ago, "money": money}
