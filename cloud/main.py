@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -20,9 +23,10 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
-from litestar.types import ASGIApp, Scope
+from litestar.types import ASGIApp, Receive, Scope, Send
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+from uvicorn.supervisors import Multiprocess
 
 from cloud import health
 from cloud.admin import service as admin
@@ -32,7 +36,7 @@ from cloud.apply.cases import Quarantined
 from cloud.auth import service as auth
 from cloud.auth.gate import Gate
 from cloud.pages import reference
-from cloud.platform import audit, idempotency, outbox, paging, rotation
+from cloud.platform import audit, cors, idempotency, metrics, outbox, paging, rotation
 from cloud.platform import jobs as ledger
 from cloud.platform.access import Principal, permitted
 from cloud.platform.audit_chain import Chain
@@ -40,12 +44,14 @@ from cloud.platform.cache import Cache
 from cloud.platform.conditional import Conditional
 from cloud.platform.consumer import Consumer, Handler, by_group
 from cloud.platform.core import Platform, opened
+from cloud.platform.cors import Cors
 from cloud.platform.csrf import from_our_page
 from cloud.platform.forever import forever
 from cloud.platform.jobs import Job
 from cloud.platform.limits import limited
 from cloud.platform.metrics import Measured
 from cloud.platform.outbox import Relay
+from cloud.platform.patience import Patient
 from cloud.platform.settings import Settings
 from cloud.platform.worker import Worker
 from cloud.uploads import archive as archives
@@ -68,6 +74,13 @@ the platform) for what lives as long as the application.
 
 AnyRequest = Request[Any, Any, Any]
 Program = Callable[[Platform, Sequence[str]], Awaitable[None]]
+
+MAX_BODY_BYTES = 1 << 20
+"""Of what is sent to a route that does not say otherwise."""
+
+ORPHANED_S = 1
+HUNG_S = 60
+"""After so long a process that does not answer its parent is replaced; one needs seconds to begin."""
 
 GRACE_S = 5
 """How long a request under way may take to end when the server is asked to stop; uploads resume elsewhere."""
@@ -131,8 +144,9 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
         openapi_config=reference.config(platform.settings),
         plugins=[plugin(platform) for plugin in chain(*offered(services, "plugins", "PLUGINS"))],
         logging_config=None,
+        request_max_body_size=MAX_BODY_BYTES,
     )
-    return SecurityHeaders(app, lean={MEDIA_TYPE})
+    return SecurityHeaders(Cors(app, cors.origins(platform.settings.cors_origins)), lean={MEDIA_TYPE})
 
 
 async def let_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -144,9 +158,14 @@ async def let_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
 
 def server(platform: Platform, services: Sequence[str] = SERVICES) -> uvicorn.Server:
     """What answers HTTP, not yet started."""
-    settings = platform.settings
-    return uvicorn.Server(uvicorn.Config(
-        web(platform, services),
+    return uvicorn.Server(config(web(platform, services), platform.settings))
+
+
+def config(app: Any, settings: Settings, **more: Any) -> uvicorn.Config:
+    """How uvicorn answers for us."""
+    return uvicorn.Config(
+        app,
+        http=Patient,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -155,17 +174,61 @@ def server(platform: Platform, services: Sequence[str] = SERVICES) -> uvicorn.Se
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=GRACE_S,
-    ))  # fmt: skip
+        **more,
+    )
 
 
 async def serve(platform: Platform, services: Sequence[str]) -> None:
-    """Answer HTTP until asked to stop. Beside it events leave from where they are made, and entries are linked."""
-    beside = [asyncio.create_task(program(platform, services)) for program in (relay, link)]
-    try:
+    """Answer HTTP until asked to stop."""
+    async with beside(platform, services):
         await server(platform, services).serve()
+
+
+@asynccontextmanager
+async def beside(platform: Platform, services: Sequence[str]) -> AsyncIterator[None]:
+    """Meanwhile events leave from where they are made, and entries of the audit are linked."""
+    tasks = [asyncio.create_task(program(platform, services)) for program in (relay, link)]
+    try:
+        yield
     finally:
-        for task in beside:
+        for task in tasks:
             task.cancel()
+
+
+class OneOfMany:
+    """The web application in one of several processes: its platform is there for as long as its server runs."""
+
+    def __init__(self, settings: Settings, services: Sequence[str]) -> None:
+        self._settings, self._services = settings, services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":  # type: ignore[comparison-overlap]
+            async with opened(self._settings) as platform, beside(platform, self._services):
+                self._app = web(platform, self._services)
+                ending = asyncio.create_task(_end_with(os.getppid()))
+                await self._app(scope, receive, send)
+                ending.cancel()
+        else:
+            await self._app(scope, receive, send)
+
+
+async def _end_with(parent: int) -> None:
+    """Stop as asked when the parent is there no more: nobody else would ask."""
+    while os.getppid() == parent:  # noqa: ASYNC110 - the kernel tells nobody
+        await asyncio.sleep(ORPHANED_S)
+    signal.raise_signal(signal.SIGTERM)
+
+
+def cluster(settings: Settings, workers: int, make: Callable[[], ASGIApp]) -> None:
+    """Answer HTTP with several processes at one port until SIGTERM; one that dies is replaced. Blocks.
+
+    ``make`` is called in each of them. They count together what ``/metrics`` tells.
+    """
+    with TemporaryDirectory(prefix="qurbani-metrics-") as folder:
+        os.environ[metrics.SHARED] = folder
+        many = config(make, settings, factory=True, lifespan="on", workers=workers, timeout_worker_healthcheck=HUNG_S)
+        with many.bind_socket() as listening:
+            Multiprocess(many, [listening]).run()
 
 
 async def relay(platform: Platform, services: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -29,6 +30,7 @@ app = typer.Typer(help="The hub. Its servers and folder are named by QURBANI_*."
 app.add_typer(cloud_audit.app, name="audit")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to read.")]
+Workers = Annotated[int, typer.Option(min=1, help="So many processes at one port; one that dies is replaced.")]
 Services = Annotated[str, typer.Option(help="Only these services, separated by commas.")]
 
 ALL = ",".join(main.SERVICES)
@@ -42,9 +44,14 @@ def run_all() -> None:
 
 
 @app.command()
-def serve(services: Services = ALL) -> None:
+def serve(services: Services = ALL, workers: Workers = 1) -> None:
     """Answer HTTP, and send the events that come of it to Kafka. Until SIGTERM."""
-    _run(main.serve, services=services)
+    if workers == 1:
+        _run(main.serve, services=services)
+        return
+    found, chosen = load(), _chosen(services)
+    _log_as_json()
+    main.cluster(found, workers, partial(_one_of_many, found, chosen))
 
 
 @app.command()
@@ -195,11 +202,20 @@ def load() -> Settings:
     return settings.load(Settings, os.environ)
 
 
-def _run(*programs: main.Program, services: str) -> None:
+def _one_of_many(found: Settings, chosen: list[str]) -> main.OneOfMany:
+    _log_as_json()
+    return main.OneOfMany(found, chosen)
+
+
+def _chosen(services: str) -> list[str]:
     chosen = services.split(",")
     if unknown := set(chosen) - set(main.SERVICES):
         raise QurbaniError("bad_input", f"there is no service {', '.join(sorted(unknown))}; there are {ALL}")
-    found = load()
+    return chosen
+
+
+def _run(*programs: main.Program, services: str) -> None:
+    found, chosen = load(), _chosen(services)
     _log_as_json()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main.run(found, programs, chosen))

@@ -131,6 +131,7 @@ TABLE: dict[str, Kind] = {
     "conflict": Kind(409, "It changed meanwhile", "Load it again and repeat the change."),
     "in_flight": Kind(409, "The same request is under way", "Send it again as soon as Retry-After says.", retry=True),
     "key_reused": Kind(422, "The key of another request", "Give each request an Idempotency-Key of its own."),
+    "too_slow": Kind(408, "The request came too slowly", "Send it again over a better line.", retry=True),
     "stale": Kind(412, "It changed since you read it", "Load it again, and send the change with its new ETag."),
     "bad_transition": Kind(409, "That step is not possible now", "Load the current state; it may be done already."),
     "too_large": Kind(413, "Too large", "Send a smaller one."),

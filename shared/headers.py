@@ -41,8 +41,17 @@ _FIXED = {
     "Cache-Control": "no-store",
 }
 
+_CSP = "Content-Security-Policy"
+_RAW_CSP = _CSP.lower().encode()
+
 # A service worker is governed by the policy of its own script.
 _UNDER_PAGES_CSP = ("text/html", "text/javascript", "application/javascript")
+
+
+def bare(*, hsts: bool = True) -> list[tuple[bytes, bytes]]:
+    """The set for an answer that no application has made."""
+    fixed = {**(_ALWAYS_TLS if hsts else {}), **_FIXED}
+    return [(name.lower().encode(), value.encode()) for name, value in {**fixed, _CSP: API_CSP}.items()]
 
 
 class SecurityHeaders:
@@ -56,8 +65,7 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, *, pages_csp: str = PAGES_CSP, api_csp: str = API_CSP,
                  lean: Container[str] = (), hsts: bool = True) -> None:
         self.app = app
-        fixed = {**_ALWAYS_TLS, **_FIXED} if hsts else _FIXED
-        self.fixed = [(name.lower().encode(), value.encode()) for name, value in fixed.items()]
+        self.fixed = [pair for pair in bare(hsts=hsts) if pair[0] != _RAW_CSP]
         self.pages_csp = pages_csp
         self.api_csp = api_csp.encode()
         self.lean = lean
@@ -83,4 +91,4 @@ class SecurityHeaders:
             return []
         is_page = content_type.startswith(_UNDER_PAGES_CSP)
         csp = self.pages_csp.replace("{nonce}", nonce).encode() if is_page else self.api_csp
-        return [(b"content-security-policy", csp), *self.fixed]
+        return [(_RAW_CSP, csp), *self.fixed]

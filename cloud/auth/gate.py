@@ -8,6 +8,7 @@ from litestar.connection import ASGIConnection
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
 from cloud.auth import service
+from cloud.platform import cors
 from cloud.platform.access import Principal
 from cloud.platform.core import Platform
 from shared.clock import to_ms
@@ -31,7 +32,8 @@ class Gate(AbstractAuthenticationMiddleware):
                 _possessed(platform, connection, who, token)
             return AuthenticationResult(who, "bearer")
         cookie = connection.cookies.get(service.cookie_name(platform), "")
-        refuse_foreign(connection.scope["method"], connection.headers, signed_in=bool(cookie))
+        if cookie or connection.headers.get("origin") not in cors.origins(platform.settings.cors_origins):
+            refuse_foreign(connection.scope["method"], connection.headers, signed_in=bool(cookie))
         who = await service.page_user(platform, cookie) if cookie else None
         return AuthenticationResult(who, "cookie" if cookie else None)
 

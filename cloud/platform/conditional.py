@@ -45,10 +45,10 @@ class Conditional:
         async def tagged(message: Message) -> None:
             nonlocal held
             if message["type"] == "http.response.start" and _is_record(message):
-                held = message
+                held = {**message, "headers": list(message["headers"])}  # the cache below keeps its own
                 return
             if held and message["type"] == "http.response.body":
-                start, held = held, None
+                start, held, message = held, None, {**message}
                 if not message.get("more_body"):
                     _tag(start, message, asked)
                 await send(start)

@@ -32,6 +32,7 @@ from cloud.platform.access import NODE, Principal
 from cloud.platform.core import Platform
 from cloud.platform.models import Base
 from shared.errors import QurbaniError
+from shared.problems import problem_response
 
 HEADER = "idempotency-key"
 KEPT = timedelta(days=14)
@@ -97,16 +98,24 @@ class Once:
         async def collect(message: Message) -> None:
             said.append(message)
 
-        async with AsyncExitStack() as stack:
-            mine = await _read(request, platform, stack)
-            if earlier := await _earlier(platform, mine):
-                await scope["route_handler"].authorize_connection(request)  # who lost a role has lost its answers
-                await earlier.send(send)
-                return
-            scope["state"][HEADER] = mine
-            await self.app(scope, receive, collect)
-            if mine.session is not None and said[0]["status"] < 400:  # type: ignore[typeddict-item]
-                await _keep(mine.session, mine, said, platform.clock.now())
+        try:
+            async with AsyncExitStack() as stack:
+                mine = await _read(request, platform, stack)
+                if earlier := await _earlier(platform, mine):
+                    await scope["route_handler"].authorize_connection(request)  # who lost a role has lost its answers
+                    await earlier.send(send)
+                    return
+                scope["state"][HEADER] = mine
+                await self.app(scope, receive, collect)
+                if mine.session is not None and said[0]["status"] < 400:  # type: ignore[typeddict-item]
+                    await _keep(mine.session, mine, said, platform.clock.now())
+        except Exception as error:
+            if not said:
+                raise
+            # The framework takes what was said for sent, and would hang up.
+            refusal = problem_response(request, error).to_asgi_response(app=None, request=request)
+            await refusal(scope, receive, send)
+            return
         for message in said:
             await send(message)
 

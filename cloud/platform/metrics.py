@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import time
 from hmac import compare_digest
 from typing import Any
@@ -11,7 +12,8 @@ from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from shared.errors import QurbaniError
 
@@ -20,6 +22,9 @@ LATENCY = Histogram(
     ["route", "status"], buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )  # fmt: skip
 CACHE = Counter("qurbani_cache_reads_total", "Reads that may be cached: hit, miss, or off without Redis.", ["result"])
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder in which processes count together, where they do; to be set before this is imported."""
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
@@ -75,4 +80,9 @@ def _password(told: str) -> str:
 
 
 def exposition() -> str:
-    return generate_latest().decode()
+    """Of this process or, where several answer at one port, of all of them, those that have ended, too."""
+    if SHARED not in os.environ:
+        return generate_latest().decode()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return generate_latest(registry).decode()

@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     """How browsers and boxes reach the hub; ``https`` here makes cookies ``Secure``. Empty: host and port."""
 
+    cors_origins: str = ""
+    """Origins, separated by commas, whose pages may ask the API with a bearer token: ``https://example.org``."""
     trusted_proxies: str = ""
     """Addresses, separated by commas, whose ``X-Forwarded-For`` and ``-Proto`` are believed."""
     rate_factor: float = 1.0

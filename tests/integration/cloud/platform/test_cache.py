@@ -29,6 +29,8 @@ def test_a_donors_order_is_read_once_until_it_changes(hub: CloudHub, donor: Pers
     hits = reads("hit")
     assert [donor.get(address) for _ in range(10)] == [first] * 10
     assert reads("hit") >= hits + 9
+    tag = donor.http.get(address).headers["etag"]
+    assert donor.http.get(address, headers={"if-none-match": tag}).status_code == 304
     payment = {"key": secrets.token_hex(8), "minor": 25_000, "currency": "EUR", "method": "cash"}
     paid = hub.admin.post(f"{address}/payments", payment)
     assert donor.get(address) == paid != first
