@@ -39,7 +39,21 @@ from cloud.executors.sacrifices import (
     verified,
     verify,
 )
-from cloud.executors.schemas import Animal, Executor, Node, Sacrifice, Site, Team
+from cloud.executors.schemas import (
+    Animal,
+    ApproveFilling,
+    Executor,
+    NewExecutor,
+    NewMoon,
+    NewPin,
+    NewTeam,
+    NewThaw,
+    Node,
+    Sacrifice,
+    Site,
+    SiteEid,
+    Team,
+)
 from cloud.executors.sites import (
     add_animal,
     add_executor,
@@ -48,6 +62,7 @@ from cloud.executors.sites import (
     animals,
     executors,
     remove_executor,
+    said_eid,
     set_eid,
     set_moon,
     set_price,
@@ -58,11 +73,18 @@ from cloud.executors.teams import add_team, remove_team, set_pin, set_team, team
 
 __all__ = [
     "Animal",
+    "ApproveFilling",
     "Executor",
+    "NewExecutor",
+    "NewMoon",
+    "NewPin",
+    "NewTeam",
+    "NewThaw",
     "Node",
     "Order",
     "Sacrifice",
     "Site",
+    "SiteEid",
     "Team",
     "add_animal",
     "add_executor",
@@ -109,6 +131,7 @@ __all__ = [
     "sacrifice_sites",
     "sacrifices_at",
     "sacrifices_of",
+    "said_eid",
     "seen",
     "set_eid",
     "set_moon",

@@ -67,6 +67,13 @@ async def set_eid(session: AsyncSession, site_id: UUID, eid: schemas.SiteEid, if
     return _site(site)
 
 
+async def said_eid(session: AsyncSession, site_id: UUID) -> schemas.SiteEid:
+    """What was said of the Eid of a site alone. Raises ``not_found``."""
+    row = await _get(session, models.Site, site_id)
+    day = row.eid_day if row.eid_own else None
+    return schemas.SiteEid(day, row.eid_begins, row.eid_days, row.sheep_months, row.per_hour)  # type: ignore[arg-type]
+
+
 async def set_moon(session: AsyncSession, country: str, day: date) -> schemas.Moon:
     """Say when it is Eid in a country: at all of its sites for which nobody has said another day.
 

@@ -12,10 +12,10 @@ from litestar.response import Redirect
 
 from cloud.donors import service as donors
 from cloud.guests import service as guests
-from cloud.pages import accounts, mine, ordering, queues, search, service
+from cloud.pages import accounts, mine, ordering, queues, search, service, sites
 from cloud.pages import guests as guest_pages
 from cloud.pages.frame import MAX_FORM_BYTES, AnyRequest, Page, To, local, page, problem
-from cloud.pages.schemas import Vote
+from cloud.pages.schemas import Feedback, Vote
 from cloud.platform import given
 from cloud.platform.access import ANYONE, ROLES
 from cloud.processing import service as processing
@@ -126,6 +126,15 @@ async def decide(
     return Redirect("/review/next", status_code=303)
 
 
+@post("/review/{video_id:uuid}/feedback", roles=("admin",), request_max_body_size=MAX_FORM_BYTES)
+async def say_of(
+    video_id: FromPath[UUID], data: URLEncodedBody[Feedback], session: given.Session, now: given.Now
+) -> Redirect:
+    """Say something to whoever recorded it."""
+    await uploads.say_of(session, video_id, data.text[:500], now)
+    return Redirect(f"/review/{video_id}", status_code=303)
+
+
 async def _review(
     request: AnyRequest, session: given.Session, who: given.Who, video_id: UUID, *, is_mine: bool, refused: str = "",
     status: int = 200,
@@ -140,8 +149,8 @@ ROUTES = [
         "/",
         route_handlers=[
             front, home, speak, *accounts.HANDLERS, *mine.HANDLERS, *queues.HANDLERS, *search.HANDLERS,
-            *guest_pages.HANDLERS, *ordering.HANDLERS,
-            orders, order, restore, own, review_queue, review_next, review, decide,
+            *guest_pages.HANDLERS, *ordering.HANDLERS, *sites.HANDLERS,
+            orders, order, restore, own, review_queue, review_next, review, decide, say_of,
         ],
         exception_handlers={Exception: problem},
         opt={"form": True},

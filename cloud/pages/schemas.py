@@ -189,6 +189,12 @@ class Vote(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class Feedback(msgspec.Struct, frozen=True):
+    """A word to whoever recorded a video; an empty one takes it back."""
+
+    text: str = ""
+
+
 class Queued(msgspec.Struct, frozen=True):
     """A video that waits for a person, with the name of its site and the site's zone."""
 

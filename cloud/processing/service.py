@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from cloud.processing.checks import apply_verdicts, heard, naming
 from cloud.processing.manifests import apply_manifests, captured
+from cloud.processing.overrides import override, untimely
 from cloud.processing.own import ask as ask_own
+from cloud.processing.progress import coaching, progress
 from cloud.processing.reviews import of as case
 from cloud.processing.reviews import take, take_next, vote, waiting, was_approved
-from cloud.processing.schemas import Case, HeardName, NewVote, Vote, Waiting
+from cloud.processing.schemas import Case, HeardName, NewOverride, NewVote, Vote, Waiting
 from cloud.processing.truth import as_told, is_done
 
 __all__ = [
     "Case",
     "HeardName",
+    "NewOverride",
     "NewVote",
     "Vote",
     "Waiting",
@@ -22,11 +25,15 @@ __all__ = [
     "ask_own",
     "captured",
     "case",
+    "coaching",
     "heard",
     "is_done",
     "naming",
+    "override",
+    "progress",
     "take",
     "take_next",
+    "untimely",
     "vote",
     "waiting",
     "was_approved",
