@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
@@ -35,6 +36,7 @@ from cloud.apply import service as ops
 from cloud.apply.cases import Quarantined
 from cloud.auth import service as auth
 from cloud.auth.gate import Gate
+from cloud.gateway import mirror
 from cloud.pages import reference
 from cloud.platform import audit, cors, idempotency, metrics, outbox, paging, rotation
 from cloud.platform import jobs as ledger
@@ -63,8 +65,8 @@ from shared.trace import Traced
 from sync.messages import MEDIA_TYPE
 
 SERVICES = (
-    "auth", "donors", "executors", "uploads", "processing", "guests", "notifications", "privacy", "admin", "apply",
-    "pages",
+    "auth", "gateway", "donors", "executors", "uploads", "processing", "guests", "notifications", "privacy", "admin",
+    "apply", "pages",
 )  # fmt: skip
 """Every service, the lower ones first.
 
@@ -248,6 +250,8 @@ async def consume(platform: Platform, services: Sequence[str]) -> None:
         for group, topics in by_group(handlers(services)).items():
             consumer = Consumer(group, topics, platform.database, platform.settings)
             tasks.create_task(forever(group, consumer.live))
+        if "gateway" in services:
+            tasks.create_task(forever(mirror.GROUP, partial(mirror.live, platform)))
 
 
 async def work(platform: Platform, services: Sequence[str]) -> None:

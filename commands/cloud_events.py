@@ -35,6 +35,10 @@ end; the page `/queues`, `POST /api/v1/queues/take-up` and `qurbani cloud redriv
 The broker may be down, wiped or replaced. The relay keeps the last offset that each partition gave it: where that now
 ends earlier, everything that some group has not taken goes again, before anything new.
 
+Beside the groups the gateway copies each event's kind, key and donor into a Redis stream, from which every process
+that serves pages tells them what to look at anew (`GET /api/v1/events`, a WebSocket). It writes nothing to the
+database, so it is no group that the relay waits for.
+
 With `QURBANI_KAFKA_PREFIX` every topic and group begins with that.
 """
 

@@ -55,6 +55,14 @@ class VideoReviewed(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class OrderChanged(msgspec.Struct, frozen=True):
+    """What a donor sees of an order is no longer what it was: its ``state``, or what is shown beside it."""
+
+    order_id: UUID
+    donor_id: UUID
+    state: str
+
+
 class NotificationWanted(msgspec.Struct, frozen=True):
     """Someone must be told. ``template`` names the message; ``facts`` fills it in; no personal data here.
 
@@ -74,6 +82,7 @@ TOPICS: dict[str, type[msgspec.Struct]] = {
     "video.processed-final": VideoProcessed,
     "video.reviewed": VideoReviewed,
     "notification.send": NotificationWanted,
+    "order.changed": OrderChanged,
 }
 """Every topic and the schema of its data; both ends check it."""
 

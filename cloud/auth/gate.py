@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
 from cloud.auth import service
@@ -33,7 +34,9 @@ class Gate(AbstractAuthenticationMiddleware):
             return AuthenticationResult(who, "bearer")
         cookie = connection.cookies.get(service.cookie_name(platform), "")
         if cookie or connection.headers.get("origin") not in cors.origins(platform.settings.cors_origins):
-            refuse_foreign(connection.scope["method"], connection.headers, signed_in=bool(cookie))
+            # A page of any site may open a WebSocket here, with our cookie, and read what it hears.
+            method = "POST" if connection.scope["type"] == ScopeType.WEBSOCKET else connection.scope["method"]
+            refuse_foreign(method, connection.headers, signed_in=bool(cookie))
         who = await service.page_user(platform, cookie) if cookie else None
         return AuthenticationResult(who, "cookie" if cookie else None)
 
@@ -48,6 +51,6 @@ def _possessed(platform: Platform, connection: ASGIConnection[Any, Any, Any, Any
     """Return when the sender holds the key that the token is bound to. Raises ``not_signed_in`` or ``clock_skew``."""
     scope = connection.scope
     tokens.check_possession(
-        connection.headers.get(tokens.PROOF, ""), VerifyKey(who.key), scope["method"], scope["path"], token,
+        connection.headers.get(tokens.PROOF, ""), VerifyKey(who.key), scope.get("method", "GET"), scope["path"], token,
         now_ms=to_ms(platform.clock.now()),
     )  # fmt: skip

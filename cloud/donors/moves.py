@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,9 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import models
-from cloud.platform import audit
+from cloud.platform import audit, outbox
 from shared.domain.order import ORDER
 from shared.errors import QurbaniError
+from shared.events import OrderChanged
 
 
 async def locked(session: AsyncSession, order_id: UUID) -> models.Order:
@@ -44,3 +45,11 @@ async def step(
         session.add(models.Step(order_id=order.id, state=to, at=now, why=why))
     await session.flush()
     await audit.record_each(session, "donors.move", [order.id for order in orders], now=now, state=to)
+    await tell(session, orders, now)
+
+
+async def tell(session: AsyncSession, orders: Iterable[models.Order], now: datetime) -> None:
+    """What their donors see of these orders has changed."""
+    for order in orders:
+        changed = OrderChanged(order.id, order.donor_id, order.state)
+        await outbox.publish(session, "order.changed", changed, subject=order.donor_id, now=now)

@@ -262,6 +262,11 @@ async def advance(session: AsyncSession, order_ids: Collection[UUID], to: str, n
     return [order.id for order in moving]
 
 
+async def tell(session: AsyncSession, order_ids: Collection[UUID], now: datetime) -> None:
+    """What the donors of these orders see of them has changed."""
+    await moves.tell(session, await moves.locked_all(session, order_ids), now)
+
+
 async def reverse(session: AsyncSession, order_ids: Collection[UUID], now: datetime) -> list[UUID]:
     """What was said to be done of these orders did not hold: they wait for proof again. Which they are."""
     back = [order for order in await moves.locked_all(session, order_ids) if order.state in DONE]

@@ -57,6 +57,13 @@ async def apply_sacrifices(
     await _advance_orders(session, done, "sacrificed", now)
 
 
+async def tell_donors(session: AsyncSession, sacrifice_id: UUID, now: datetime) -> None:
+    """What there is to see of a sacrifice has changed for those whose shares are on it."""
+    animal_id = await session.scalar(select(models.Sacrifice.animal_id).where(models.Sacrifice.id == sacrifice_id))
+    shares = await shares_on(session, animal_id) if animal_id else []
+    await donors.tell(session, {share.order_id for share in shares}, now)
+
+
 def _read(fields: Mapping[str, Any]) -> Fields:
     try:
         return msgspec.convert(fields, Fields)

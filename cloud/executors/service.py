@@ -36,6 +36,7 @@ from cloud.executors.sacrifices import (
     sacrifice_sites,
     sacrifices_at,
     sacrifices_of,
+    tell_donors,
     verified,
     verify,
 )
@@ -144,6 +145,7 @@ __all__ = [
     "teams",
     "tell_animals",
     "tell_batches",
+    "tell_donors",
     "tell_hides",
     "thaw",
     "trusted",

@@ -30,7 +30,7 @@ _look = Look(FOLDER)
 def page(request: AnyRequest, template: str, status_code: int = 200, **facts: Any) -> Page:
     who = request.scope.get("user")
     token = csrf.token(request)
-    facts |= {"who": who, "path": request.url.path, "csrf": token}
+    facts |= {"who": who, "path": request.url.path, "csrf": token, "live": request.scope.get("live")}
     html = _look.render(template, language_of(request, who.language if who else None), **facts)
     cookies = [csrf.cookie(request.app.state.platform, token)]
     return Response(html, status_code=status_code, media_type=MediaType.HTML, cookies=cookies)

@@ -9,8 +9,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.platform import inbox, kafka, letters
@@ -66,7 +65,7 @@ class Consumer:
             while True:
                 batches = await consumer.getmany(timeout_ms=1_000)
                 await asyncio.gather(*(self._take_all(producer, records) for records in batches.values()))
-                await _commit(consumer, batches)
+                await kafka.commit(consumer, batches)
 
     async def _take_all(self, producer: AIOKafkaProducer, records: Sequence[ConsumerRecord]) -> None:
         """The messages of a partition, in their order: many in a transaction, each alone where that fails."""
@@ -130,13 +129,3 @@ class Consumer:
         facts = {"reason": repr(error), "attempts": str(attempts), "group": self.group, "source": source}
         headers = [(name, value.encode()) for name, value in facts.items()]
         await producer.send_and_wait(record.topic + kafka.DEAD, record.value, key=record.key, headers=headers)
-
-
-async def _commit(consumer: Any, batches: dict[TopicPartition, list[ConsumerRecord]]) -> None:
-    offsets = {partition: records[-1].offset + 1 for partition, records in batches.items()}
-    if offsets:
-        try:
-            await consumer.commit(offsets)
-        except CommitFailedError:
-            # The partition went to another member meanwhile; the inbox tells it what is done.
-            log.info("consumer.rebalanced", partitions=len(offsets))

@@ -54,7 +54,7 @@ def cookie_name(platform: Platform) -> str:
 
 async def from_our_page(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """The guard of the whole application. Raises ``stale_form``."""
-    if connection.scope["method"] in SAFE or connection.auth == "bearer":
+    if connection.scope.get("method", "GET") in SAFE or connection.auth == "bearer":
         return
     if not (handler.opt.get("form") or connection.auth == "cookie"):
         return

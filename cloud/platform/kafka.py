@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import CommitFailedError
 
 from cloud.platform.settings import Settings
+
+log = structlog.get_logger()
 
 DEAD = ".dlq"
 """What stands behind a topic's name for its messages that failed for good."""
@@ -73,6 +77,17 @@ class _WithinRange(ConsumerRebalanceListener):
         lost = [each for each in partitions if (await self._client.committed(each) or 0) > ends[each]]
         if lost:
             await self._client.seek_to_beginning(*lost)
+
+
+async def commit(consumer: AIOKafkaConsumer, batches: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
+    """Let the group's place be after these messages."""
+    offsets = {partition: records[-1].offset + 1 for partition, records in batches.items()}
+    if offsets:
+        try:
+            await consumer.commit(offsets)
+        except CommitFailedError:
+            # The partition went to another member meanwhile, who takes them again: whoever consumes bears that.
+            log.info("consumer.rebalanced", partitions=len(offsets))
 
 
 async def _stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:

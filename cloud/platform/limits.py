@@ -128,8 +128,9 @@ def limit_of(handler: BaseRouteHandler, method: str) -> str:
 async def limited(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """The guard of the whole application that counts every request of a person or a stranger."""
     who: Principal | None = connection.scope.get("user")
-    name = limit_of(handler, connection.scope["method"])
-    if name == "none" or connection.scope["method"] == "OPTIONS" or (who and who.role == NODE):
+    method = connection.scope.get("method", "GET")  # a WebSocket begins with one
+    name = limit_of(handler, method)
+    if name == "none" or method == "OPTIONS" or (who and who.role == NODE):
         return
     counted = [(name, address(connection) if who is None or name in BY_ADDRESS else str(who.id))]
     if who:

@@ -151,6 +151,10 @@ async def blob_arrived(session: AsyncSession, blob_id: str, site_id: UUID, size:
     query = select(models.Video).where(models.Video.blob_id == blob_id).order_by(models.Video.id).with_for_update()
     for video in await session.scalars(query):
         await _arrive(session, video, now)
+    ahead = select(models.Video.sacrifice_id).join(models.Copy, models.Copy.video_id == models.Video.id)
+    of_this = models.Copy.blob_id == blob_id, models.Copy.variant.in_([name for name, _ in AHEAD.values()])
+    for sacrifice_id in (await session.scalars(ahead.where(*of_this))).all():
+        await executors.tell_donors(session, sacrifice_id, now)
 
 
 async def has_arrived(session: AsyncSession, blob_id: str) -> bool:
@@ -351,9 +355,10 @@ async def own_made(session: AsyncSession, video_id: UUID, donor_id: UUID, copy: 
     row = await session.get_one(models.OwnCopy, (video_id, donor_id))
     row.blob_id, row.sha256, row.size = copy.blob_id, copy.sha256, copy.size
     row.width, row.height = copy.width, copy.height
-    site = (await _get(session, video_id)).site_id
-    made = insert(models.Blob).values(id=copy.blob_id, arrived=now, site_id=site, size=copy.size)
+    video = await _get(session, video_id)
+    made = insert(models.Blob).values(id=copy.blob_id, arrived=now, site_id=video.site_id, size=copy.size)
     await session.execute(made.on_conflict_do_nothing())
+    await executors.tell_donors(session, video.sacrifice_id, now)
 
 
 async def own_copy(session: AsyncSession, video_id: UUID, donor_id: UUID) -> str:

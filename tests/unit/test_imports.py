@@ -34,7 +34,8 @@ STOREYS = [
     {"uploads"},
     {"executors"},
     {"donors"},
-    {"auth", "gateway", "storage"},
+    {"gateway"},
+    {"auth", "storage"},
     {"platform"},
 ]
 STOREY = {service: level for level, services in enumerate(STOREYS) for service in services}

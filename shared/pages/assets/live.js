@@ -5,21 +5,24 @@ const SIGNED_OUT = 4401
 const QUIET_MS = 400
 const LONGEST_WAIT_MS = 5000
 
+// `after` is the cursor of what the page has seen; without one it is looked at anew as soon as there is a line.
 // `heard(state)`: `here`, `away` (it cannot be reached) or `signed-out`.
 export function follow(home, after, heard) {
   let cursor = after
   let failures = 0
 
   const connect = () => {
-    const url = new URL(`${home}/api/v1/events?after=${cursor}`, location.href)
+    const url = new URL(`${home}/api/v1/events`, location.href)
+    if (cursor !== undefined) url.searchParams.set('after', cursor)
     url.protocol = url.protocol.replace('http', 'ws')
     const socket = new WebSocket(url)
     socket.onmessage = ({ data }) => {
       const page = JSON.parse(data)
+      const isBlind = cursor === undefined
       cursor = page.cursor
       failures = 0
       heard('here')
-      if (page.events.length || !page.is_whole) soon()
+      if (isBlind || page.events.length || !page.is_whole) soon()
     }
     socket.onclose = ({ code }) => {
       failures += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import Litestar, get
+from litestar.routes import WebSocketRoute
 from litestar.testing import TestClient
 
 from cloud.platform.access import ANYONE, NODE, ROLES, permitted
@@ -10,12 +11,15 @@ from shared.problems import PROBLEM_HANDLERS
 
 
 def test_every_route_declares_known_roles(application: Litestar) -> None:
-    handlers = [(route.path, handler) for route in application.routes for handler in route.route_handlers]  # type: ignore[attr-defined]
+    handlers = [
+        (route.path, handler) for route in application.routes
+        for handler in ([route.route_handler] if isinstance(route, WebSocketRoute) else route.route_handlers)  # type: ignore[union-attr]
+    ]  # fmt: skip
     assert len(handlers) > 30
     assert [
         path for path, handler in handlers
         # OPTIONS tells which methods there are and nothing else.
-        if handler.http_methods != {"OPTIONS"}
+        if getattr(handler, "http_methods", None) != {"OPTIONS"}
         and not (set(handler.opt.get("roles", ())) and set(handler.opt["roles"]) <= {ANYONE, NODE, *ROLES})
     ] == []
 

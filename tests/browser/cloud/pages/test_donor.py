@@ -66,3 +66,26 @@ def test_a_donor_signs_in_reads_and_watches(hub: CloudHub, film: Filmed, phone: 
     assert phone.complaints == []
     hosts = {urlsplit(url).netloc for url in phone.requested if not url.startswith("data:")}
     assert hosts == {urlsplit(hub.url).netloc}
+
+
+def test_an_order_that_is_looked_at_goes_on_by_itself(hub: CloudHub, phone: Tab) -> None:
+    donor = hub.donor(language="en")
+    order = donor.post("/api/v1/orders", {"species": "sheep", "shares": [{"name": "Ahmed", "language": "ar"}]})["id"]
+    phone.open(f"{hub.url}/sign-in?to=/orders/{order}")
+    phone.submit(email=donor.email, password=donor.password)
+    phone.settle(lambda: at(phone, f"/orders/{order}"))
+    phone.run("globalThis.here = true")
+    for act, pill in ((pay, "Paid"), (allocate, "Animal chosen")):
+        act(hub, order)
+        phone.settle(lambda pill=pill: pill in phone.run("document.querySelector('.pill').innerText"))
+    assert phone.run("globalThis.here"), "nothing was loaded anew but what had changed"
+    assert phone.complaints == []
+
+
+def pay(hub: CloudHub, order: str) -> None:
+    payment = {"key": order, "minor": 25_000, "currency": "EUR", "method": "cash"}
+    hub.admin.post(f"/api/v1/orders/{order}/payments", payment)
+
+
+def allocate(hub: CloudHub, order: str) -> None:
+    hub.admin.post(f"/api/v1/orders/{order}/allocate", {"site_id": hub.site(A1="sheep")})

@@ -1,0 +1,1 @@
+"""What people's pages hear of while it happens."""
