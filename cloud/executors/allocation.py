@@ -21,21 +21,30 @@ from shared.domain.order import ORDER
 from shared.errors import QurbaniError
 
 
-async def allocate(session: AsyncSession, order_id: UUID, site_id: UUID, now: datetime) -> list[schemas.Animal]:
-    """Give every share of a paid order a seat at a site: all of them or none. The animals they are on.
+async def allocate(
+    session: AsyncSession, order_id: UUID, where: schemas.Allocate, now: datetime
+) -> list[schemas.Animal]:
+    """Give every share of a paid order a seat at one site: all of them or none. The animals they are on.
 
     Animals that have begun to fill come first, so that few stay half empty. An order that is allocated stays
     as it is. Raises ``full`` where there are too few free seats, ``bad_transition`` for an order not paid, ``conflict``
     for one that is wanted elsewhere.
     """
-    await site(session, site_id)
+    if where.site_id:
+        await site(session, where.site_id)
     order = await donors.get(session, order_id)
-    if order.site_id not in (None, site_id):
+    if where.site_id and order.site_id not in (None, where.site_id):
         raise QurbaniError("conflict", "the donor wants this order at another site")
     if await donors.move(session, order_id, "allocated", now):
-        free = await _free_seats(session, site_id, order.species, len(order.shares))
-        if len(free) < len(order.shares):
-            raise QurbaniError("full", f"{len(free)} of {len(order.shares)} shares of a {order.species} are free here")
+        named = where.site_id or order.site_id
+        wanted, found = len(order.shares), 0
+        for site_id in [named] if named else await _places(session, order, where.country):
+            free = await _free_seats(session, site_id, order.species, wanted)
+            if len(free) == wanted:
+                break
+            found = max(found, len(free))
+        else:
+            raise QurbaniError("full", f"{found} of {wanted} shares of a {order.species} are free at one site")
         taken = list(zip(order.shares, free, strict=True))
         session.add_all(
             models.Seat(share_id=share.id, animal_id=on.id, number=number, capacity=on.capacity)
@@ -123,6 +132,27 @@ async def forget_shares(session: AsyncSession, share_ids: Collection[UUID]) -> s
     for site_id, taken in groupby(seats, key=lambda seat: seat.site_id):
         await feed.tell(session, site_id, [("share", seat.share_id, None) for seat in taken])
     return {seat.site_id for seat in seats}
+
+
+async def _places(session: AsyncSession, order: Order, country: str | None) -> list[UUID]:
+    """The sites that may have room for an order at no more than it cost: the cheapest first, then the fullest."""
+    here = models.Site.country == country if country else models.Site.id.is_not(None)
+    sites = set(await session.scalars(select(models.Site.id).where(here)))
+    gone = select(models.Sacrifice.animal_id)
+    seats = select(func.count()).where(models.Seat.animal_id == models.Animal.id).scalar_subquery()
+    loose = models.Animal.species == order.species, models.Animal.frozen.is_(None), models.Animal.id.not_in(gone)
+    room = await session.execute(
+        select(models.Animal.site_id, func.sum(models.Animal.capacity - seats)).where(*loose)
+        .group_by(models.Animal.site_id)
+    )  # fmt: skip
+    of = order.species, order.currency
+    prices = {each.site_id: each.minor for each in await donors.prices(session) if (each.species, each.currency) == of}
+    count = len(order.shares)
+    fitting = [
+        (prices.get(site_id, prices.get(None, 0)), free, site_id)
+        for site_id, free in room.tuples() if site_id in sites and free >= count
+    ]  # fmt: skip
+    return [site_id for price, _, site_id in sorted(fitting) if order.minor is None or price * count <= order.minor]
 
 
 async def _free_seats(

@@ -265,8 +265,11 @@ def _to_carry(content: bytes, media_type: str, name: str) -> Response[bytes]:
 async def allocate(
     order_id: FromPath[UUID], data: JSONBody[Allocate], session: given.Session, now: given.Now
 ) -> list[Animal]:
-    """Give every share of a paid order a seat on animals of a site: all of them or none."""
-    return await service.allocate(session, order_id, data.site_id, now)
+    """Give every share of a paid order a seat on animals of one site: all of them or none.
+
+    Where no site is named, it is one with room that costs no more than what was agreed: the cheapest, then the fullest.
+    """
+    return await service.allocate(session, order_id, data, now)
 
 
 @post("/api/v1/orders/{order_id:uuid}/cancel", status_code=200, roles=("donor", "admin"))

@@ -181,7 +181,10 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Allocate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    site_id: UUID
+    """At which site; null: where the donor wants it, or else the best of all sites, or of those of a ``country``."""
+
+    site_id: UUID | None = None
+    country: Country | None = None
 
 
 class Moved(msgspec.Struct, frozen=True):

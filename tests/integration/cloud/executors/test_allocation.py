@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -31,7 +32,7 @@ def seats(hub: CloudHub, site: str) -> dict[str, int]:
 def test_of_fifty_who_want_the_seats_of_a_cow_at_once_seven_get_one(hub: CloudHub, donor: Person) -> None:
     site = hub.site(C1="cow")
     orders = [hub.paid_order(donor, "cow", f"Name {n}")["id"] for n in range(50)]
-    with ThreadPoolExecutor(25) as desks:
+    with ThreadPoolExecutor(50) as desks:
         answers = list(desks.map(
             lambda order: hub.admin.http.post(f"/api/v1/orders/{order}/allocate", json={"site_id": site}), orders))
     assert sorted(answer.status_code for answer in answers) == [200] * 7 + [409] * 43
@@ -97,3 +98,51 @@ def test_an_order_that_is_not_paid_gets_no_seat(hub: CloudHub, donor: Person) ->
     assert hub.admin.post(path, {"site_id": site}, status=409)["code"] == "bad_transition"
     assert hub.admin.post(path, {"site_id": str(uuid4())}, status=404)
     assert donor.post(path, {"site_id": site}, status=403)
+
+
+def test_of_fifty_who_want_the_last_seat_of_a_cow_at_once_one_gets_it(hub: CloudHub, donor: Person) -> None:
+    site = hub.site(C1="cow")
+    hub.allocated_order(donor, site, "cow", *"abcdef")
+    orders = [hub.paid_order(donor, "cow", f"Name {n}")["id"] for n in range(50)]
+    together = Barrier(50)
+
+    def buy(order: str) -> int:
+        together.wait(30)
+        return hub.admin.http.post(f"/api/v1/orders/{order}/allocate", json={"site_id": site}).status_code
+
+    with ThreadPoolExecutor(50) as desks:
+        answers = list(desks.map(buy, orders))
+    assert sorted(answers) == [200] + [409] * 49
+    assert seats(hub, site) == {"C1": 7}
+
+
+def test_where_no_site_is_named_it_is_the_cheapest_with_room_in_the_country(hub: CloudHub, donor: Person) -> None:
+    def place(country: str, minor: int, *tags: str) -> str:
+        new = {"name": f"{country} {minor}", "timezone": "UTC", "languages": ["ar"], "country": country}
+        site = str(hub.admin.post("/api/v1/sites", new)["id"])
+        for tag in tags:
+            hub.admin.post(f"/api/v1/sites/{site}/animals", {"tag": tag, "species": "camel"})
+        price = {"species": "camel", "currency": "XOF", "animal": minor, "transport": 0, "fee": 0}
+        hub.admin.ask("PUT", f"/api/v1/sites/{site}/prices", price)
+        return site
+
+    cheap, dear, fuller = place("ML", 90, "M1"), place("ML", 100, "M2", "M3"), place("ML", 100, "M4")
+    other, beyond = place("SN", 95, "N1"), place("ML", 101, "M5")
+
+    def allocated(names: str, **where: str) -> str:
+        order = hub.paid_order(donor, "camel", *names)
+        agreed = "UPDATE donors.orders SET currency = 'XOF', minor = :minor WHERE id = :id RETURNING 1"
+        hub.sql(agreed, id=UUID(order["id"]), minor=100 * len(names))
+        (animal,) = hub.admin.post(f"/api/v1/orders/{order['id']}/allocate", where)
+        return str(animal["site_id"])
+
+    assert allocated("abcdef", country="ML") == cheap
+    assert allocated("ab", country="ML") == fuller, "one seat is left at the cheapest, and there are two of them"
+    assert allocated("a", country="ML") == cheap
+    assert allocated("a", country="SN") == other
+    assert allocated("a") == other, "of all countries, it is the cheapest with room"
+    assert allocated("abcdef", country="ML") == dear
+    assert allocated("a", country="ML", site_id=beyond) == beyond, "whoever names a site has decided"
+    order = hub.paid_order(donor, "camel", *"abcdefg")
+    refused = hub.admin.post(f"/api/v1/orders/{order['id']}/allocate", {"country": "ES"}, status=409)
+    assert refused["code"] == "full"
