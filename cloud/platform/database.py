@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from asyncpg.exceptions import CannotConnectNowError, TooManyConnectionsError
 from sqlalchemy import DateTime, LargeBinary, MetaData, Uuid, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import ExceptionContext, make_url
@@ -32,6 +33,9 @@ NAMING = {
 # SQLSTATE classes and codes after which the same transaction may well succeed: connection lost (08), server
 # shutting down (57P), out of resources (53), serialization failure, deadlock, lock not available.
 _TRANSIENT = ("08", "53", "57P", "40001", "40P01", "55P03")
+
+# Why there is no connection: nobody listens, none became free, the server is starting, stopping or full.
+_UNREACHABLE = (OSError, PoolTimeout, CannotConnectNowError, TooManyConnectionsError)
 
 # A value that no column can hold, such as a text with U+0000 in it: data exceptions.
 _UNFIT = "22"
@@ -125,7 +129,7 @@ class Database:
         connection = self.engine.connect()
         try:
             await connection.start()
-        except OSError as error:
+        except _UNREACHABLE as error:
             raise QurbaniError("unavailable", "the database cannot be reached") from error
         try:
             raw: Any = (await connection.get_raw_connection()).driver_connection
@@ -144,7 +148,7 @@ class Database:
 async def _connect(session: AsyncSession) -> None:
     try:
         await session.connection()
-    except (OSError, PoolTimeout) as error:
+    except _UNREACHABLE as error:
         raise QurbaniError("unavailable", "the database cannot be reached") from error
 
 

@@ -57,7 +57,7 @@ def start(folder: Path) -> tuple[str, Server]:
 
     command: list[str | Path] = [programs / "postgres", "-D", data, "-h", HOST, "-p", str(port.number)]
     command += [word for name, value in OPTIONS.items() for word in ("-c", f"{name}={value}")]
-    return url, Server(command, folder, answers, farewell=signal.SIGQUIT, **user)
+    return url, Server(command, folder, answers, farewell=signal.SIGQUIT, port=port, **user)
 
 
 @contextmanager

@@ -65,15 +65,23 @@ class Server:
         answers: Callable[[], None],
         *,
         farewell: signal.Signals = signal.SIGKILL,
+        port: Port | None = None,
         **user: Any,
     ) -> None:
+        """``port`` is let go when it is stopped."""
         self._name = Path(command[0]).name
         self._log = folder / f"{self._name}.log"
         self._answers = answers
         self._farewell = farewell
+        self._port = port
+        self._command, self._how = command, {**surroundings(folder, farewell), **user}
+        self.start()
+
+    def start(self) -> None:
+        """Also once more, after it was stopped or killed, on the data that it left."""
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **surroundings(folder, farewell), **user
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self._how
             )
 
     def wait(self) -> None:
@@ -88,9 +96,16 @@ class Server:
                     raise QurbaniError("unavailable", f"{self._name} did not start: {error}\n{last}") from error
             time.sleep(0.02)
 
+    def kill(self) -> None:
+        """``kill -9``."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         self._process.send_signal(self._farewell)
         self._process.wait()
+        if self._port:
+            self._port.close()
 
 
 def program(package: str, path: str) -> Path:
