@@ -100,6 +100,10 @@ class Admin(Person):
         code: str = self.post(f"/api/v1/sites/{site}/enrolment-codes")["code"]
         return code
 
+    def freeze(self, site: str) -> None:
+        """Fix who is on which animal, before it is slaughtered."""
+        self.post(f"/api/v1/sites/{site}/freeze", {})
+
     def book_and_allocate(self, order: dict[str, Any], site: str, minor: int, currency: str) -> str:
         """Book the whole payment of an order, seat it at the site, and return the tag of its first animal."""
         payment = {"key": f"cash-{order['reference']}", "minor": minor, "currency": currency, "method": "cash"}

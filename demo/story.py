@@ -166,6 +166,7 @@ class Story:
         self.orders = [donor.order("sheep", [share]) for donor in self.donors]
         self.tags = [self.admin.book_and_allocate(each, self.site, SHEEP_PRICE, "EUR") for each in self.orders]
         self._check("orders paid and allocated", 3, self._count("donors.orders", "state = 'allocated'"))
+        self.admin.freeze(self.site)
         self.access += [Access("donor", f"{self._hub_url}/sign-in", each.email, each.password) for each in self.donors]
 
     def open_box(self) -> None:

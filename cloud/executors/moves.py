@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -50,6 +51,14 @@ async def fill(
     audit.about(session, shares=len(plan.changes))
     await tell_shares(session, site_id, shares, {each.share_id: each.to_id for each in plan.changes})
     return shown
+
+
+async def last_why(session: AsyncSession, share_ids: Collection[UUID]) -> filling.Why | None:
+    """Why the last of these shares that went to another animal did."""
+    row = models.Move
+    why: filling.Why | None = await session.scalar(
+        select(row.why).where(row.share_id.in_(share_ids)).order_by(row.at.desc()).limit(1))
+    return why
 
 
 async def _herd(session: AsyncSession, site_id: UUID) -> dict[UUID, filling.Standing]:

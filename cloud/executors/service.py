@@ -28,6 +28,7 @@ from cloud.executors.freezing import freeze, thaw
 from cloud.executors.intake import apply_animals, listed_tags, tell_animals
 from cloud.executors.moons import every as moons
 from cloud.executors.moves import fill, filling_of
+from cloud.executors.moves import last_why as moved_why
 from cloud.executors.news import write_news
 from cloud.executors.sacrifices import (
     apply_sacrifices,
@@ -119,6 +120,7 @@ __all__ = [
     "hides",
     "listed_tags",
     "moons",
+    "moved_why",
     "new_code",
     "node",
     "nodes",

@@ -172,6 +172,8 @@ class Order(msgspec.Struct, frozen=True):
     currency: str | None = None
     minor: int | None = None
     """What it costs; None as long as nothing was agreed."""
+    moved: str | None = None
+    """Why a share of it went to another animal, if one did: see :data:`cloud.executors.filling.Why`."""
 
     @property
     def is_done(self) -> bool:

@@ -67,6 +67,7 @@ async def _order(session: AsyncSession, found: donors.Order) -> Order:
         zone=zone,
         currency=found.currency,
         minor=found.minor,
+        moved=await executors.moved_why(session, [share.id for share in found.shares]),
     )
 
 

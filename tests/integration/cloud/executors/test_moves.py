@@ -83,6 +83,9 @@ def test_whoever_is_on_an_unfit_animal_goes_elsewhere(hub: CloudHub, donor: Pers
     assert [(each["from_tag"], each["to_tag"], each["why"]) for each in found["moved"]] == [("S1", "S2", "unfit")]
     hub.admin.post(f"/api/v1/sites/{site}/filling", {"plan": found["plan"]})
     assert tags(hub, order) == ["S2"]
+    browser = hub.browser()
+    browser.cookies.set("session", hub.page_session(donor.id))
+    assert 'data-moved="unfit"' in browser.get(f"/orders/{order['id']}").text, "also who gets no mail is told"
 
 
 @pytest.mark.parametrize(("language", "says"), [
