@@ -274,6 +274,14 @@ async def reverse(session: AsyncSession, order_ids: Collection[UUID], now: datet
     return [order.id for order in back]
 
 
+async def become(session: AsyncSession, order_ids: Collection[UUID], species: str, now: datetime) -> None:
+    """These orders are of another species from now on, at the same price."""
+    for order in await moves.locked_all(session, order_ids):
+        order.species = species
+    await session.flush()
+    await audit.record_each(session, "donors.become", sorted(order_ids), now=now, species=species)
+
+
 async def shares_of(session: AsyncSession, order_ids: Collection[UUID]) -> list[Share]:
     """The shares of these orders, in the order of their ids."""
     return await _shares(session, models.Share.order_id.in_(order_ids))

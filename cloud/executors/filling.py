@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Literal
 from uuid import UUID
 
@@ -53,10 +53,11 @@ class Plan(msgspec.Struct, frozen=True):
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
 
 
-def plan(animals: Iterable[Standing], *, convert: bool) -> Plan:
-    """As few animals as hold all shares, then as few changes as lead there.
+def plan(animals: Iterable[Standing], orders: Collection[Collection[UUID]], *, convert: bool) -> Plan:
+    """As few animals as hold all shares, then as few changes as lead there. ``orders`` are their shares.
 
-    With ``convert`` no seat stays open where enough small animals are free for those who are left over: who came last.
+    With ``convert`` no seat stays open where enough small animals of a kind are free for those who are left over. These
+    are whole orders, as an order is of one species, and of those that came last.
     """
     loose = sorted((each for each in animals if not each.frozen), key=attrgetter("species", "animal_id"))
     single = [each for each in loose if each.capacity == 1]
@@ -64,7 +65,7 @@ def plan(animals: Iterable[Standing], *, convert: bool) -> Plan:
     parts = [_replace(group, free) for _, group in groupby(single, key=attrgetter("species"))]
     large = [each for each in loose if each.capacity > 1]
     for _, group in groupby(large, key=attrgetter("species")):
-        parts.append(_merge(list(group), free if convert else []))
+        parts.append(_merge(list(group), free, orders if convert else ()))
     return Plan(*(tuple(each for part in parts for each in getattr(part, name)) for name in Plan.__struct_fields__))
 
 
@@ -83,21 +84,23 @@ def _replace(singles: Iterable[Standing], free: list[Standing]) -> Plan:
     return Plan(tuple(changes), (), tuple(stuck))
 
 
-def _merge(animals: Sequence[Standing], free: list[Standing]) -> Plan:
+def _merge(animals: Sequence[Standing], free: list[Standing], orders: Collection[Collection[UUID]]) -> Plan:
     """Of one species of several shares: as few as hold them all, and of those the fullest, as they move the fewest."""
     capacity, total = animals[0].capacity, sum(len(each.shares) for each in animals)
     whole, rest = divmod(total, capacity)
-    turned = rest if len(free) >= rest else 0
     fit = sorted((each for each in animals if each.fit), key=lambda each: -len(each.shares))
-    kept = fit[: whole + bool(rest - turned)]
-    staying = {each.animal_id for each in kept}
+    own = _left_over(_moving(animals, fit[:whole]), orders, rest)
+    small = _of_a_kind(free, rest) if own else []
+    if not small:
+        own = set()
+    kept = fit[: whole + bool(rest and not small)]
 
-    moved = ((share, each) for each in animals if each.animal_id not in staying for share in each.shares)
-    moving = sorted(moved, key=itemgetter(0))
-    seats: list[tuple[UUID, Why]] = [
-        (each.animal_id, "merged") for each in kept for _ in range(capacity - len(each.shares))
-    ]  # fmt: skip
-    seats = seats[: len(moving) - turned] + [(free.pop(0).animal_id, "converted") for _ in range(turned)]
+    moving = sorted(_moving(animals, kept).items(), key=lambda each: (each[0] in own, each[0]))
+    room = [each.animal_id for each in kept for _ in range(capacity - len(each.shares))]
+    seats: list[tuple[UUID, Why]] = [(id, "merged") for id in room[: len(moving) - len(small)]]
+    seats += [(each.animal_id, "converted") for each in small]
+    for each in small:
+        free.remove(each)
     changes = tuple(
         Change(share, each.animal_id, to_id, why if each.fit or why == "converted" else "unfit")
         for (share, each), (to_id, why) in zip(moving, seats, strict=False)
@@ -105,3 +108,26 @@ def _merge(animals: Sequence[Standing], free: list[Standing]) -> Plan:
     taken = Counter(change.to_id for change in changes)
     short = tuple(each.animal_id for each in kept if len(each.shares) + taken[each.animal_id] < capacity)
     return Plan(changes, short, tuple(share for share, _ in moving[len(changes) :]))
+
+
+def _moving(animals: Iterable[Standing], kept: Collection[Standing]) -> dict[UUID, Standing]:
+    """The shares that are not on what is kept, and where they are."""
+    staying = {each.animal_id for each in kept}
+    return {share: each for each in animals if each.animal_id not in staying for share in each.shares}
+
+
+def _left_over(moving: Collection[UUID], orders: Collection[Collection[UUID]], count: int) -> set[UUID]:
+    """So many shares, of whole orders that all move, the last to come first; none where no orders make that number."""
+    reached: dict[int, set[UUID]] = {0: set()}
+    for shares in sorted((order for order in orders if all(share in moving for share in order)), key=max, reverse=True):
+        for chosen in list(reached.values()):
+            reached.setdefault(len(chosen) + len(shares), chosen | set(shares))
+    return reached.get(count, set())
+
+
+def _of_a_kind(free: Iterable[Standing], count: int) -> list[Standing]:
+    """So many animals of one species; none where there are too few of each."""
+    for _, group in groupby(free, key=attrgetter("species")):
+        if len(found := list(group)) >= count:
+            return found[:count]
+    return []

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import service as donors
+from cloud.donors.service import Share
 from cloud.executors import filling, freezing, models, schemas
 from cloud.executors.allocation import tell_shares
 from cloud.executors.sites import site
@@ -24,7 +25,7 @@ from shared.ids import NewId
 async def filling_of(session: AsyncSession, site_id: UUID, *, convert: bool) -> schemas.Filling:
     """What could be done about the animals of a site that did not fill. Raises ``not_found``."""
     await site(session, site_id)
-    return await _shown(session, filling.plan((await _herd(session, site_id)).values(), convert=convert))
+    return await _shown(session, await _plan(session, site_id, convert=convert))
 
 
 async def fill(
@@ -32,7 +33,7 @@ async def fill(
 ) -> schemas.Filling:
     """Carry out the plan that somebody has looked at. Raises ``not_found``, or ``stale`` where it is another by now."""
     await site(session, site_id)
-    plan = filling.plan((await _herd(session, site_id)).values(), convert=told.convert)
+    plan = await _plan(session, site_id, convert=told.convert)
     if plan.name() != told.plan:
         raise QurbaniError("stale", "shares or animals have changed since this plan was made")
     shown = await _shown(session, plan)
@@ -44,6 +45,8 @@ async def fill(
     await session.flush()
     shares = await donors.shares(session, [each.share_id for each in plan.changes])
     why = {each.share_id: each.why for each in plan.changes}
+    for species, mine in await _converted(session, plan, shares):
+        await donors.become(session, mine, species, now)
     for donor_id, order_id, reason in sorted({(share.donor_id, share.order_id, why[share.id]) for share in shares}):
         facts = {"occasion": f"{told.plan}/{reason}", "why": reason}
         wanted = NotificationWanted(new_id(), donor_id, order_id, "share_moved", facts)
@@ -61,7 +64,16 @@ async def last_why(session: AsyncSession, share_ids: Collection[UUID]) -> fillin
     return why
 
 
-async def _herd(session: AsyncSession, site_id: UUID) -> dict[UUID, filling.Standing]:
+async def _plan(session: AsyncSession, site_id: UUID, *, convert: bool) -> filling.Plan:
+    herd = await _herd(session, site_id)
+    seated = await donors.shares(session, [share_id for each in herd for share_id in each.shares])
+    orders: dict[UUID, list[UUID]] = defaultdict(list)
+    for share in await donors.shares_of(session, {share.order_id for share in seated}):
+        orders[share.order_id].append(share.id)
+    return filling.plan(herd, list(orders.values()), convert=convert)
+
+
+async def _herd(session: AsyncSession, site_id: UUID) -> list[filling.Standing]:
     """The animals of a site, locked, but for those that were sacrificed."""
     sheep_months = (await session.get_one(models.Site, site_id)).sheep_months
     rows = await freezing.locked(session, models.Animal.site_id == site_id)
@@ -69,13 +81,27 @@ async def _herd(session: AsyncSession, site_id: UUID) -> dict[UUID, filling.Stan
     on: dict[UUID, list[UUID]] = defaultdict(list)
     for seat in await session.scalars(select(models.Seat).where(models.Seat.animal_id.in_(rows))):
         on[seat.animal_id].append(seat.share_id)
-    return {
-        row.id: filling.Standing(
+    return [
+        filling.Standing(
             row.id, row.species, row.capacity, tuple(on[row.id]), row.frozen is not None,
             not ineligible(row.species, row.age_months, row.defects or [], sheep_months),
         )
         for row in rows.values() if row.id not in gone
-    }  # fmt: skip
+    ]  # fmt: skip
+
+
+async def _converted(
+    session: AsyncSession, plan: filling.Plan, shares: Collection[Share]
+) -> list[tuple[str, set[UUID]]]:
+    """The orders that get small animals, by the species of these."""
+    to = {each.share_id: each.to_id for each in plan.changes if each.why == "converted"}
+    small = select(models.Animal.id, models.Animal.species).where(models.Animal.id.in_(to.values()))
+    kind = dict((await session.execute(small)).tuples().all())
+    orders: dict[str, set[UUID]] = defaultdict(set)
+    for share in shares:
+        if share.id in to:
+            orders[kind[to[share.id]]].add(share.order_id)
+    return sorted(orders.items())
 
 
 async def _reseat(session: AsyncSession, plan: filling.Plan) -> None:

@@ -95,12 +95,13 @@ def test_each_donor_is_told_why_in_their_language(
     busy_hub: CloudHub, mailbox: Mailbox, language: str, says: str
 ) -> None:
     donor = busy_hub.donor(language=language)
-    site = busy_hub.site(C1="cow", S1="sheep", S2="goat")
+    site = busy_hub.site(C1="cow", S1="sheep", S2="sheep", G1="goat")
     order = busy_hub.allocated_order(donor, site, "cow", "خديجة", "Omar")
     found = plan(busy_hub, site, convert=True)
-    assert {each["to_species"] for each in found["moved"]} == {"sheep", "goat"}
+    assert [each["to_species"] for each in found["moved"]] == ["sheep", "sheep"]
     busy_hub.admin.post(f"/api/v1/sites/{site}/filling", {"plan": found["plan"], "convert": True})
     assert tags(busy_hub, order) == ["S1", "S2"]
+    assert donor.get(f"/api/v1/orders/{order['id']}")["species"] == "sheep", "no paper says that it was a cow"
 
     def is_it(mail: Mail) -> bool:
         return donor.email in mail.recipients and order["reference"] in str(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import product
+from typing import Any
 from uuid import UUID
 
 from hypothesis import given
@@ -29,6 +30,11 @@ def herd(cows: list[tuple[int, bool, bool]], sheep: list[tuple[bool, bool]]) -> 
     ]
 
 
+def alone(animals: list[Standing]) -> list[list[UUID]]:
+    """Each share is an order of its own."""
+    return [[share] for each in animals for share in each.shares]
+
+
 def after(animals: list[Standing], made: Plan) -> dict[UUID, list[UUID]]:
     """Who is on which animal once the plan is carried out."""
     seats = {each.animal_id: list(each.shares) for each in animals}
@@ -38,16 +44,23 @@ def after(animals: list[Standing], made: Plan) -> dict[UUID, list[UUID]]:
     return seats
 
 
+def by_two(animals: list[Standing]) -> list[list[UUID]]:
+    """Two shares that were bought one after the other are of one order, wherever they are."""
+    shares = sorted(share for each in animals for share in each.shares)
+    return [shares[at : at + 2] for at in range(0, len(shares), 2)]
+
+
 COWS = st.lists(st.tuples(st.integers(0, CAPACITY), st.booleans(), st.booleans()), max_size=6)
 SHEEP = st.lists(st.tuples(st.booleans(), st.booleans()), max_size=5)
 
 
-@given(COWS, SHEEP, st.booleans())
+@given(COWS, SHEEP, st.booleans(), st.sampled_from([alone, by_two]))
 def test_whatever_stands_there_nobody_is_lost_and_nothing_frozen_is_touched(
-    cows: list[tuple[int, bool, bool]], sheep: list[tuple[bool, bool]], convert: bool
+    cows: list[tuple[int, bool, bool]], sheep: list[tuple[bool, bool]], convert: bool, bought: Any
 ) -> None:
     animals = herd(cows, sheep)
-    made = plan(animals, convert=convert)
+    orders = bought(animals)
+    made = plan(animals, orders, convert=convert)
     by_id = {each.animal_id: each for each in animals}
     seats = after(animals, made)
 
@@ -69,18 +82,21 @@ def test_whatever_stands_there_nobody_is_lost_and_nothing_frozen_is_touched(
         assert to.fit
         assert (change.why == "converted") == (from_.capacity > to.capacity)
         assert change.why != "unfit" or not from_.fit
-    assert plan([by_id[id] for id in reversed(by_id)], convert=convert).name() == made.name()
+    own = {change.share_id for change in made.changes if change.why == "converted"}
+    for order in orders:
+        assert own.isdisjoint(order) or own.issuperset(order), "an order is of one species"
+    assert plan([by_id[id] for id in reversed(by_id)], orders, convert=convert).name() == made.name()
     settled = [
         Standing(each.animal_id, each.species, each.capacity, tuple(seats[each.animal_id]), each.frozen, each.fit)
         for each in animals
     ]  # fmt: skip
-    assert plan(settled, convert=False).changes == (), "after it there is nothing to do"
+    assert plan(settled, orders, convert=False).changes == (), "after it there is nothing to do"
 
 
 @given(st.lists(st.integers(0, CAPACITY), min_size=1, max_size=4), st.integers(0, 3), st.booleans())
 def test_no_other_way_leaves_fewer_seats_open_or_moves_fewer(counts: list[int], free: int, convert: bool) -> None:
     animals = herd([(count, False, True) for count in counts], [(False, True)] * free)
-    made = plan(animals, convert=convert)
+    made = plan(animals, alone(animals), convert=convert)
     seats = after(animals, made)
     left_open = sum(CAPACITY - len(on) for each in animals if each.capacity > 1 and (on := seats[each.animal_id]))
     assert (left_open, len(made.changes)) == _best(counts, free if convert else 0)
@@ -100,6 +116,6 @@ def _best(counts: list[int], free: int) -> tuple[int, int]:
 
 def test_the_last_to_come_are_those_who_get_an_animal_of_their_own() -> None:
     animals = herd([(2, False, True), (2, False, True)], [(False, True)])
-    made = plan(animals, convert=True)
+    made = plan(animals, alone(animals), convert=True)
     assert [(change.share_id.int, change.why) for change in made.changes] == [
         (min(animals[1].shares).int, "merged"), (max(animals[1].shares).int, "converted")]
