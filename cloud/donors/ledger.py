@@ -1,7 +1,8 @@
 """The ledger of an order: double entry, in minor units, append only; the database refuses what does not balance.
 
 The account ``donor`` is what the donor owes: placing an order charges it and gives to ``animal``, ``transport`` and
-``fee``; a payment gives to it from the till (``cash``, ``transfer``, ``card``). Less than nothing is owed to the donor.
+``fee``; a payment gives to it from the till (``cash``, ``transfer``, ``card``) or from another order (``moved``). Less
+than nothing is owed to the donor.
 """
 
 from __future__ import annotations
@@ -41,15 +42,20 @@ async def owed(session: AsyncSession, order_id: UUID) -> int:
     return int((await session.execute(query.where(*mine))).scalar_one())
 
 
-async def take_back(session: AsyncSession, order: models.Order, now: datetime) -> None:
-    """The order is called off: undo what it was charged."""
-    charged = (
+async def charged(session: AsyncSession, order_id: UUID) -> dict[str, int]:
+    """What an order was charged, by account."""
+    query = (
         select(models.Posting.account, func.sum(models.Posting.minor))
         .join(models.Entry)
-        .where(models.Entry.order_id == order.id, models.Entry.kind == "charge")
+        .where(models.Entry.order_id == order_id, models.Entry.kind == "charge")
         .group_by(models.Posting.account)
     )
-    lines = {account: -int(minor) for account, minor in await session.execute(charged)}
+    return {account: int(minor) for account, minor in await session.execute(query)}
+
+
+async def take_back(session: AsyncSession, order: models.Order, now: datetime) -> None:
+    """The order is called off: undo what it was charged."""
+    lines = {account: -minor for account, minor in (await charged(session, order.id)).items()}
     if lines and order.currency:
         await post(session, order.id, "call_off", lines, order.currency, now)
 

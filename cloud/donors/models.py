@@ -212,6 +212,8 @@ class Order(Base):
     currency: Mapped[str | None] = mapped_column(Text)
     minor: Mapped[int | None] = mapped_column(BigInteger)
     """What it costs; None as long as nothing was agreed."""
+    instead_of: Mapped[UUID | None] = mapped_column(ForeignKey("donors.orders.id"), unique=True)
+    """The order in whose place this one stands, as that turned out not to be proved."""
 
     shares: Mapped[list[Share]] = relationship(order_by=Share.id)
     steps: Mapped[list[Step]] = relationship(order_by=Step.id)

@@ -70,7 +70,7 @@ async def pay(session: AsyncSession, order_id: UUID, payment: schemas.NewPayment
         raise QurbaniError("bad_transition", f"the order is {order.state}", state=order.state)
     if order.currency not in (None, payment.currency):
         raise QurbaniError("bad_input", f"the order is in {order.currency}", field="currency")
-    await _book(session, order, msgspec.structs.asdict(payment), now)
+    await book(session, order, msgspec.structs.asdict(payment), now)
 
 
 async def came_in(session: AsyncSession, order_id: UUID, paid: schemas.Paid, now: datetime) -> None:
@@ -78,11 +78,12 @@ async def came_in(session: AsyncSession, order_id: UUID, paid: schemas.Paid, now
     order = await moves.locked(session, order_id)
     booking = {"key": paid.key, "minor": paid.minor, "currency": paid.currency, "method": CARD,
                "reference": paid.reference}  # fmt: skip
-    if await _book(session, order, booking, now) and order.state in CALLED_OFF:
+    if await book(session, order, booking, now) and order.state in CALLED_OFF:
         await _want_refund(session, await session.get_one(models.Payment, paid.key), None, now)
 
 
-async def _book(session: AsyncSession, order: models.Order, fields: dict[str, object], now: datetime) -> bool:
+async def book(session: AsyncSession, order: models.Order, fields: dict[str, object], now: datetime) -> bool:
+    """Book a payment of a locked order; False for one that was booked before. Raises ``conflict``."""
     fields = {**fields, "order_id": order.id}
     booking = insert(models.Payment).values(**fields, booked=now).on_conflict_do_nothing()
     payment = (await session.scalars(booking.returning(models.Payment))).first()

@@ -23,9 +23,11 @@ from cloud.donors.schemas import (
     NewOrder,
     NewPayment,
     NewPrice,
+    NewRemedy,
     Order,
     Price,
     Refund,
+    Remedied,
 )
 from cloud.platform import given
 from cloud.platform.access import ANYONE, Principal
@@ -138,6 +140,23 @@ async def approve_refund(
     return await payments.approve_refund(session, data.key, who.id, now)
 
 
+@get("/api/v1/remedies", roles=("admin", "auditor"))
+async def remedies(session: given.Session) -> list[Order]:
+    """The orders that were said to be done, turned out not to be proved, and wait for a remedy."""
+    return await service.remedies(session)
+
+
+@post(
+    "/api/v1/orders/{order_id:uuid}/remedy", status_code=200, roles=("admin",), opt={"raises": ("bad_transition",)}
+)
+async def remedy(
+    order_id: FromPath[UUID], data: JSONBody[NewRemedy], platform: given.Platform, session: given.Session,
+    who: given.Who, now: given.Now,
+) -> Remedied:
+    """Give a donor another sacrifice, by another order that is paid already, or their money, which takes two people."""
+    return await service.remedy(session, order_id, data.what, who.id, now, platform.new_id)
+
+
 @get("/api/v1/prices", roles=(ANYONE,), cached="donors")
 async def prices(session: given.Session) -> list[Price]:
     """What a share costs, by species, currency and site."""
@@ -157,5 +176,5 @@ def _own(who: Principal) -> UUID | None:
 
 ROUTES = [
     register, find, look_up, my_consents, agree,
-    place, orders, order, pay, check_out, called, ledger, refunds, approve_refund, prices, set_price,
+    place, orders, order, pay, check_out, called, ledger, refunds, approve_refund, remedies, remedy, prices, set_price,
 ]  # fmt: skip

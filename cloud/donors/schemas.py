@@ -179,6 +179,14 @@ class Instalment(msgspec.Struct, frozen=True):
     minor: int
 
 
+What = Literal["again", "refund"]
+"""What is due for a sacrifice that was not proved: another one, or the money."""
+
+
+class NewRemedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    what: What
+
+
 class Due(msgspec.Struct, frozen=True):
     """What is to be paid next of an order; ``by`` is the end of the last day for it, null where it is due at once."""
 
@@ -220,3 +228,10 @@ class Found(msgspec.Struct, frozen=True):
 
     donor: Donor
     orders: list[Order]
+
+
+class Remedied(msgspec.Struct, frozen=True):
+    """An order that has ended, and the one ``instead`` of it; null where the money goes back."""
+
+    order: Order
+    instead: Order | None

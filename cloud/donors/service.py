@@ -16,6 +16,7 @@ from sqlalchemy.orm import selectinload
 
 from cloud.auth import service as auth
 from cloud.donors import consents, forgetting, models, moves, payments, search
+from cloud.donors import remedies as _remedies
 from cloud.donors.checkout import check_out as check_out
 from cloud.donors.checkout import takes_cards as takes_cards
 from cloud.donors.consents import Agree as Agree
@@ -27,6 +28,8 @@ from cloud.donors.consents import history as history
 from cloud.donors.ledger import of as ledger_of
 from cloud.donors.ledger import owed
 from cloud.donors.payments import CALLED_OFF as CALLED_OFF
+from cloud.donors.payments import approve_refund as approve_refund
+from cloud.donors.payments import refunds as refunds
 from cloud.donors.prices import price_of
 from cloud.donors.prices import prices as prices
 from cloud.donors.prices import set_price as set_price
@@ -41,8 +44,10 @@ from cloud.donors.schemas import (
     NewOrder,
     NewPayment,
     Order,
+    Remedied,
     Share,
     Step,
+    What,
 )
 from cloud.donors.schemas import NewInstalment as NewInstalment
 from cloud.donors.schemas import NewPrice as NewPrice
@@ -231,6 +236,25 @@ async def call_off(session: AsyncSession, order_id: UUID, why: str, by: UUID, no
     """End an order, and want back for its donor what was paid. See :func:`cloud.donors.payments.call_off`."""
     await payments.call_off(session, await moves.locked(session, order_id), why, by, now)
     return await get(session, order_id)
+
+
+async def remedies(session: AsyncSession) -> list[Order]:
+    """The orders that turned out not to be proved and wait for a remedy, the longest waiting first."""
+    return [await get(session, id) for id in await _remedies.waiting(session)]
+
+
+async def remedy(
+    session: AsyncSession, order_id: UUID, what: What, by: UUID, now: datetime, new_id: NewId
+) -> Remedied:
+    """Another sacrifice, or the money. See :func:`cloud.donors.remedies.remedy`."""
+    other = await _remedies.remedy(session, order_id, what, by, now, new_id)
+    return Remedied(await get(session, order_id), await get(session, other) if other else None)
+
+
+async def instead(session: AsyncSession, order_id: UUID) -> Order | None:
+    """The order that stands in the place of this one."""
+    other = await _remedies.instead(session, order_id)
+    return await get(session, other) if other else None
 
 
 async def ledger(session: AsyncSession, order_id: UUID, *, donor_id: UUID | None = None) -> Ledger:

@@ -86,7 +86,7 @@ async def _of_order(
     return _written(
         notification, donor.name, donor.email, donor.language, reference=order.reference,
         names=[share.name for share in order.shares], url=f"{platform.settings.base_url}/orders/{order.id}",
-        why=notification.facts.get("why", ""),
+        why=notification.facts.get("why", ""), instead=notification.facts.get("instead", ""),
         track=await guests.in_letter(session, platform, order, notification.id),
     )  # fmt: skip
 

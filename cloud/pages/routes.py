@@ -12,7 +12,7 @@ from litestar.response import Redirect
 
 from cloud.donors import service as donors
 from cloud.guests import service as guests
-from cloud.pages import accounts, mine, ordering, queues, search, service, sites
+from cloud.pages import accounts, mine, ordering, queues, remedies, search, service, sites
 from cloud.pages import guests as guest_pages
 from cloud.pages.frame import MAX_FORM_BYTES, AnyRequest, Page, To, local, page, problem
 from cloud.pages.schemas import Feedback, Vote
@@ -64,7 +64,7 @@ async def order(
     return page(
         request, "order.html", order=found, links=links, certificate=certificate, utc=UTC,
         due=await donors.due(session, order_id, who.id), cards=donors.takes_cards(platform.settings),
-        pay_at=platform.settings.pay_at,
+        pay_at=platform.settings.pay_at, instead=await donors.instead(session, order_id),
     )  # fmt: skip
 
 
@@ -149,7 +149,7 @@ ROUTES = [
         "/",
         route_handlers=[
             front, home, speak, *accounts.HANDLERS, *mine.HANDLERS, *queues.HANDLERS, *search.HANDLERS,
-            *guest_pages.HANDLERS, *ordering.HANDLERS, *sites.HANDLERS,
+            *guest_pages.HANDLERS, *ordering.HANDLERS, *remedies.HANDLERS, *sites.HANDLERS,
             orders, order, restore, own, review_queue, review_next, review, decide, say_of,
         ],
         exception_handlers={Exception: problem},

@@ -122,6 +122,7 @@ class Film(msgspec.Struct, frozen=True):
     ``place`` is where it lies; only what is ``hot`` can be played. It opens at ``begin`` (seconds), which is where the
     first of these names is said when there are others', too. ``to_send`` says whether there is a copy that fits into a
     messenger, ``own`` how far the copy is in which no names but theirs are heard (nothing where there are no others).
+    ``doubt`` is what came of it where somebody doubted it.
     ``seen`` is when the donor first opened it, ``by_hand`` whether people found it good where no check could.
     """
 
@@ -135,6 +136,7 @@ class Film(msgspec.Struct, frozen=True):
     begin: float = 0.0
     to_send: bool = False
     own: Literal["", "none", "asked", "made"] = ""
+    doubt: processing.Doubted | None = None
 
 
 class Animal(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from cloud.processing import service as processing
 from cloud.uploads import service as uploads
 from shared.domain.order import ORDER
 from shared.domain.verdict import hint
+from shared.errors import QurbaniError
 
 ROAD = ("placed", "paid", "allocated", "sacrificed", "verified", "out_for_delivery", "delivered")
 """The states of an order that goes well, in their order."""
@@ -91,7 +92,17 @@ async def _film(session: AsyncSession, video_id: UUID, donor_id: UUID, names: li
     begin = max(heard[0].seconds - LEAD_S, 0.0) if shared and heard else 0.0
     to_send = await uploads.has(session, video_id, "messenger")
     own = await uploads.own_copy(session, video_id, donor_id) if shared else ""
-    return Film(video_id, copy.width, copy.height, heard, seen, by_hand, place, begin, to_send, own)
+    doubt = await _doubt(session, video_id, donor_id)
+    return Film(video_id, copy.width, copy.height, heard, seen, by_hand, place, begin, to_send, own, doubt)
+
+
+async def _doubt(session: AsyncSession, video_id: UUID, donor_id: UUID) -> processing.Doubted | None:
+    try:
+        return await processing.doubt(session, video_id, donor_id)
+    except QurbaniError as error:
+        if error.code != "not_found":
+            raise
+        return None
 
 
 async def queue(session: AsyncSession, reader: UUID, now: datetime) -> list[Queued]:

@@ -22,7 +22,7 @@ from cloud.executors import service as executors
 from cloud.platform import audit, outbox
 from cloud.processing import checks, models, overrides, repeats
 from cloud.processing.completion import EID_UNSURE, OUTSIDE_EID
-from cloud.processing.schemas import Case, Decision, Doubt, Figures, NewVote, Say, Vote, Waiting
+from cloud.processing.schemas import Case, Decision, Doubt, Doubted, Figures, NewVote, Say, Vote, Waiting
 from cloud.uploads import service as uploads
 from shared.errors import QurbaniError
 from shared.events import VideoProcessed, VideoReviewed
@@ -94,6 +94,19 @@ async def dispute(session: AsyncSession, video_id: UUID, reason: Doubt, donor_id
         return
     row.kind, row.reason, row.opened, row.decided, row.decision = "disputed", reason, now, None, None
     await session.execute(delete(models.Vote).where(models.Vote.video_id == video_id))  # the audit knows them
+
+
+async def doubt(session: AsyncSession, video_id: UUID, donor_id: UUID | None) -> Doubted:
+    """What came of a doubt in a film with a share of a donor's own. Raises ``not_found``."""
+    row = await session.get(models.Review, video_id, populate_existing=True)
+    if row is None or row.kind != "disputed":
+        raise QurbaniError("not_found", "nobody has doubted such a film")
+    if donor_id is not None and donor_id not in await uploads.donors_in(session, row.sacrifice_id):
+        raise QurbaniError("not_found", "nobody has doubted such a film")
+    said = select(models.Vote.vote, models.Vote.note).where(models.Vote.video_id == video_id).order_by(models.Vote.at)
+    notes = [note for vote, note in await session.execute(said) if DECISIONS[vote] == row.decision]
+    stands = None if row.decision is None else row.decision == "approved"
+    return Doubted(msgspec.convert(row.reason, Doubt), row.opened, stands, row.decided, notes[-1] if notes else "")
 
 
 async def take_next(session: AsyncSession, reader: UUID, now: datetime) -> UUID | None:

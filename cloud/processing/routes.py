@@ -14,6 +14,7 @@ from cloud.processing.schemas import (
     Case,
     Check,
     Coaching,
+    Doubted,
     Figures,
     NewDispute,
     NewOverride,
@@ -82,6 +83,12 @@ async def override(
     return await overrides.override(session, sacrifice_id, data.reason, who.id, now)
 
 
+@get("/api/v1/videos/{video_id:uuid}/dispute", roles=("donor", "admin", "auditor"))
+async def doubt(video_id: FromPath[UUID], session: given.Session, who: given.Who) -> Doubted:
+    """What came of a doubt in a film, and the answer to the donor."""
+    return await reviews.doubt(session, video_id, who.id if who.role == "donor" else None)
+
+
 @get("/api/v1/reviews", roles=("admin", "auditor"))
 async def waiting(session: given.Session, who: given.Who, now: given.Now) -> list[Waiting]:
     """The videos that wait for a person, the most urgent first."""
@@ -109,5 +116,6 @@ async def vote(
 
 
 ROUTES = [
-    signers, manifest, check, dispute, read_progress, coaching, untimely, override, waiting, figures, review, vote,
+    signers, manifest, check, dispute, doubt, read_progress, coaching, untimely, override, waiting, figures, review,
+    vote,
 ]  # fmt: skip

@@ -124,6 +124,19 @@ class Coaching(msgspec.Struct, frozen=True):
     reasons: list[Repeated]
 
 
+class Doubted(msgspec.Struct, frozen=True):
+    """That a film was doubted, and what came of it: ``answer`` is what whoever decided wrote to the donor.
+
+    ``stands`` is null as long as people look at it.
+    """
+
+    reason: Doubt
+    at: datetime
+    stands: bool | None
+    decided: datetime | None
+    answer: str
+
+
 class Vote(msgspec.Struct, frozen=True):
     user_id: UUID
     vote: Say

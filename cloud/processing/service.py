@@ -7,13 +7,15 @@ from cloud.processing.manifests import apply_manifests, captured
 from cloud.processing.overrides import override, untimely
 from cloud.processing.own import ask as ask_own
 from cloud.processing.progress import coaching, progress
+from cloud.processing.reviews import dispute, doubt, take, take_next, vote, waiting, was_approved
 from cloud.processing.reviews import of as case
-from cloud.processing.reviews import take, take_next, vote, waiting, was_approved
-from cloud.processing.schemas import Case, HeardName, NewOverride, NewVote, Vote, Waiting
+from cloud.processing.schemas import Case, Doubt, Doubted, HeardName, NewOverride, NewVote, Vote, Waiting
 from cloud.processing.truth import as_told, is_done
 
 __all__ = [
     "Case",
+    "Doubt",
+    "Doubted",
     "HeardName",
     "NewOverride",
     "NewVote",
@@ -26,6 +28,8 @@ __all__ = [
     "captured",
     "case",
     "coaching",
+    "dispute",
+    "doubt",
     "heard",
     "is_done",
     "naming",

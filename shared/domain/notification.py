@@ -17,6 +17,7 @@ TRUE_WHEN = {
     "video_restored": DONE,
     "order_corrected": ("sacrificed", "refunded"),
     "order_overdue": ("cancelled",),
+    "order_remedied": ("refunded",),
     "share_moved": ("allocated", "sacrificed", *DONE),
 }
 """The states of an order in which each template is true. Nothing is sent in any other."""
