@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import resource
+import socket as socket_
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -15,10 +18,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from cloud import main
+from cloud.gateway.log import Entry, append
 from demo.answers import wait_for
 from demo.process import Process
 from demo.servers import Room, Servers
 from demo.servers.server import Port
+from shared.ids import new_id
 from tests.cloud_hub import CloudHub, Person, copied_room, hub_settings, running
 
 WITHIN_S = 1.0
@@ -37,10 +42,18 @@ def hub(room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudH
 
 
 @contextmanager
-def following(url: str, after: str | None = None, **headers: str) -> Iterator[ClientConnection]:
+def following(
+    url: str, after: str | None = None, *, small: bool = False, **headers: str
+) -> Iterator[ClientConnection]:
+    """``small``: with a receive buffer that is soon full, and no reader before it is asked for a page."""
     query = f"?after={after}" if after is not None else ""
     address = url.replace("http", "ws", 1) + "/api/v1/events" + query
-    with connect(address, additional_headers=headers) as socket:
+    line = socket_.socket()
+    if small:
+        line.setsockopt(socket_.SOL_SOCKET, socket_.SO_RCVBUF, 4096)
+    line.connect((urlsplit(url).hostname, urlsplit(url).port))
+    reading = {"max_queue": 1, "close_timeout": 0.1} if small else {}
+    with connect(address, sock=line, additional_headers=headers, **reading) as socket:
         yield socket
 
 
@@ -128,6 +141,52 @@ def test_nothing_is_missed_over_an_interruption_and_by_another_process(
                 _, reached = heard(there, orders[1])
                 pay(hub, orders[2])
                 assert heard(there, orders[2])[1] == heard(here, orders[2])[1] > reached
+
+
+SLOW, CHANGES = 30, 5_000
+
+
+def test_those_who_do_not_read_cost_no_memory_hold_up_nobody_and_miss_nothing(
+    hub: CloudHub, room: Room, tmp_path: Path
+) -> None:
+    ready(hub)
+    donor, ours = hub.donor(), hub.platform.settings
+    entries = [Entry("order.changed", str(new_id()), donor.id) for _ in range(CHANGES)]
+    with Port() as port, ExitStack() as sockets:
+        keys = {"QURBANI_DATA": str(ours.data), "QURBANI_PUBLIC_URL": ours.base_url, "QURBANI_PORT": str(port.number)}
+        log_file = tmp_path / "log"
+        process = sockets.enter_context(
+            Process("cloud", "serve", "--services", "auth,gateway", environ=room.environ() | keys, log=log_file))
+        url = f"http://127.0.0.1:{port.number}"
+        process.wait_for(url, lambda: httpx.get(f"{url}/health/live").is_success)
+        deaf = [sockets.enter_context(following(url, small=True, **pass_of(donor))) for _ in range(SLOW)]
+        awake = sockets.enter_context(following(url, **pass_of(donor)))
+        cursors = [page(socket)["cursor"] for socket in (*deaf, awake)]
+        before = rss_mb(process.pid)
+        for first in range(0, CHANGES, 500):
+            hub.run(lambda session, first=first: append(hub.platform.redis, entries[first : first + 500]))
+        began = time.monotonic()
+        assert told(awake, CHANGES) == [entry.key for entry in entries]
+        assert time.monotonic() - began < 10
+        assert rss_mb(process.pid) - before < 50
+        # One of them wakes up; another comes back with the cursor that it had.
+        assert told(deaf[0], CHANGES) == [entry.key for entry in entries]
+        with following(url, after=cursors[1], **pass_of(donor)) as again:
+            assert told(again, CHANGES) == [entry.key for entry in entries]
+
+
+def told(socket: ClientConnection, count: int) -> list[str]:
+    """The keys of the next ``count`` events."""
+    keys: list[str] = []
+    while len(keys) < count:
+        got = page(socket)
+        assert got["is_whole"]
+        keys += [event["key"] for event in got["events"]]
+    return keys
+
+
+def rss_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
 def test_a_log_that_was_lost_is_told(hub: CloudHub) -> None:
