@@ -38,6 +38,7 @@ DOUBT = COPIED + CHECK + """UPDATE uploads.videos SET state = 'processed', outco
 UNTOLD = """DELETE FROM notifications.attempts WHERE notification_id IN
     (SELECT id FROM notifications.notifications WHERE order_id = :order);
     DELETE FROM notifications.notifications WHERE order_id = :order;"""
+THAWED = "UPDATE executors.animals SET frozen = NULL WHERE id = :animal;"
 EVENT = "(SELECT event_id FROM platform.outbox WHERE topic = 'video.initial-upload' AND key IN (:donor, :sacrifice))"
 
 PLANTED = {
@@ -45,8 +46,9 @@ PLANTED = {
     "order_without_shares": """INSERT INTO donors.orders (id, donor_id, species, state, created)
         VALUES (:new, :donor, 'sheep', 'placed', now());""",
     "order_behind_its_animals": UNTOLD + "UPDATE donors.orders SET state = 'sacrificed' WHERE id = :order;",
-    "order_ahead_of_its_proof": ANIMAL + "UPDATE executors.seats SET animal_id = :new_animal WHERE share_id = :share;",
-    "share_without_animal": "DELETE FROM executors.seats WHERE share_id = :share;",
+    "order_ahead_of_its_proof": ANIMAL + THAWED + """
+        UPDATE executors.seats SET animal_id = :new_animal WHERE share_id = :share;""",
+    "share_without_animal": THAWED + "DELETE FROM executors.seats WHERE share_id = :share;",
     "seat_without_share": ANIMAL + "INSERT INTO executors.seats VALUES (:new, :new_animal, 1, 1);",
     "animal_sacrificed_twice": SACRIFICE + "UPDATE executors.sacrifices SET animal_id = :animal WHERE id = :new;",
     "animal_of_another_site": "UPDATE executors.sacrifices SET site_id = :elsewhere WHERE id = :sacrifice;",
