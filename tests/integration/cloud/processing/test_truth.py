@@ -37,6 +37,7 @@ class Story(RuleBasedStateMachine):
         self.found: str | None = None
         self.judged = self.was_outside = self.overridden = False
         self.is_inside = True
+        self.codes: set[str] = set()
 
     @initialize()
     def film_it(self) -> None:
@@ -54,6 +55,8 @@ class Story(RuleBasedStateMachine):
                 INSERT INTO uploads.copies (video_id, variant, blob_id, sha256, size, media_type, created)
                 VALUES (:id, :variant, 'none', 'none', 1, 'video/mp4', now()) RETURNING 1""",
                          id=self.film.video, variant=variant)
+        link = self.film.donor.post(f"/api/v1/orders/{self.film.order_id}/links")
+        self.token = link["url"].rsplit("/", 1)[1]
         self.notice = new_id()
         wanted = NotificationWanted(self.notice, UUID(self.film.donor.id), self.order_id, "order_verified", {})
         self.hub.run(lambda session: notifications.want(session, wanted, self.hub.platform.clock.now()))
@@ -134,8 +137,21 @@ class Story(RuleBasedStateMachine):
         if is_done:
             assert may, self.found
         assert (letter is not None) == is_done
+        self.certified(is_done)
         state = self.film.donor.get(f"/api/v1/orders/{self.film.order_id}")["state"]
         assert (state == "verified") == (self.found is not None)
+
+    def certified(self, is_done: bool) -> None:
+        """A certificate is made, handed out and said to stand of what is done, and of nothing else."""
+        order = f"/api/v1/orders/{self.film.order_id}"
+        made = self.film.donor.http.post(f"{order}/certificate")
+        assert made.status_code == (200 if is_done else 409)
+        assert self.film.donor.http.get(f"{order}/certificate.pdf").status_code == (200 if is_done else 404)
+        self.codes |= {made.json()["code"]} if is_done else set()
+        standing = [code for code in self.codes if self.hub.stranger.get(f"/api/v1/certificates/{code}")["stands"]]
+        assert len(standing) == is_done
+        followed = self.hub.stranger.get(f"/api/v1/tracked/{self.token}")
+        assert (followed["state"] == "verified") == is_done
 
     async def _said(self, session: Any) -> tuple[bool, Any]:
         return (await processing.is_done(session, self.order_id),
