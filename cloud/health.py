@@ -89,7 +89,7 @@ async def health(pulse: NamedDependency[Pulse]) -> Response[Health]:
     return Response(Health("ok" if well else "degraded", helpers), status_code=status)
 
 
-@get("/health/backlog", roles=("admin", "auditor"))
+@get("/health/backlog", roles=("admin", "auditor", "monitor"))
 async def backlog(platform: given.Platform) -> dict[str, int]:
     """How much is waiting: events that are not with the broker yet."""
     async with platform.database.begin() as session:

@@ -48,6 +48,7 @@ from cloud.platform.consumer import Consumer, Handler, by_group
 from cloud.platform.core import Platform, opened
 from cloud.platform.cors import Cors
 from cloud.platform.csrf import from_our_page
+from cloud.platform.even import Even
 from cloud.platform.forever import forever
 from cloud.platform.jobs import Job
 from cloud.platform.limits import limited
@@ -137,7 +138,7 @@ def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
         dependencies={name: Provide(give, sync_to_thread=False) for name, give in given.items()}
         | {"session": Provide(session), "reading": Provide(reading)}
         | {"paging": Provide(paging.paging, sync_to_thread=False)},
-        middleware=[Traced, Measured, Conditional, Gate, Cache, idempotency.Once],
+        middleware=[Traced, Measured, Even, Conditional, Gate, Cache, idempotency.Once],
         guards=[let_in],
         state=State({"platform": platform}),
         after_exception=[tell],

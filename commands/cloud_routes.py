@@ -14,7 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from cloud import main
-from cloud.platform.access import ANYONE, NODE, ROLES
+from cloud.platform.access import ANYONE, NODE, PROGRAMS, ROLES
 from cloud.platform.audit import OWN_ROLES
 from cloud.platform.core import opened
 from cloud.platform.limits import limit_of
@@ -38,7 +38,7 @@ OURS = ("cloud.", "shared.tus")
 
 Route = tuple[str, str, HTTPRouteHandler]
 
-COLUMNS = (*ROLES, NODE)
+COLUMNS = (*ROLES, *PROGRAMS, NODE)
 
 
 def section() -> str:

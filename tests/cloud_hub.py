@@ -51,7 +51,7 @@ SEAL = UnsealKey(b"s" * 32).public
 
 def hub_settings(room: Room, data: Path, **more: str) -> Settings:
     """The settings of a hub that lives in ``room`` and keeps its files under ``data``."""
-    quick = {"QURBANI_SWEEP_S": "0.5", "QURBANI_RATE_FACTOR": "1000", "QURBANI_DATA": str(data)}
+    quick = {"QURBANI_SWEEP_S": "0.5", "QURBANI_EVEN_S": "0", "QURBANI_RATE_FACTOR": "1000", "QURBANI_DATA": str(data)}
     return settings.load(Settings, room.environ() | quick | more)
 
 
@@ -168,6 +168,11 @@ class CloudHub:
         name = f"{role}-{secrets.token_hex(4)}"
         new = auth.NewAccount(name, f"{name}@example.org", secrets.token_urlsafe(15), "en")
         return self.trusting(str(self.run(lambda session: auth.create_user(session, self.platform, new, role))))
+
+    def program(self, role: str) -> Person:
+        """A program with a new account of this role."""
+        made = self.admin.post("/api/v1/auth/programs", {"name": f"a {role}", "role": role})
+        return Person(self.client(authorization=f"Bearer {made['key']}"), id=made["id"])
 
     def donor(self, name: str = "Amina Haddad", language: str = "fr") -> Person:
         email, password = f"{secrets.token_hex(6)}@example.org", secrets.token_urlsafe(15)

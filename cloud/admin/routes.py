@@ -14,7 +14,7 @@ from cloud.platform.queues import Standing
 LOOK = ("admin", "auditor")
 
 
-@get("/api/v1/queues", roles=LOOK)
+@get("/api/v1/queues", roles=(*LOOK, "monitor"))
 async def standing(session: given.Session, now: given.Now) -> Standing:
     """What waits in each queue, for how long, and what was laid aside after its last attempt."""
     return await service.standing(session, now)
@@ -26,7 +26,7 @@ async def take_up(data: JSONBody[TakeUp], session: given.Session, now: given.Now
     return {"taken": await service.take_up(session, data, now)}
 
 
-@get("/api/v1/reconciliation", roles=LOOK)
+@get("/api/v1/reconciliation", roles=(*LOOK, "monitor"))
 async def reconciliation(session: given.Session, groups: given.Groups, now: given.Now) -> list[Break]:
     """What does not fit together on the way from the order to the notice, each break with who mends it."""
     return await service.breaks(session, groups, now)

@@ -44,6 +44,8 @@ class Gate(AbstractAuthenticationMiddleware):
 async def _bearer(platform: Platform, token: str) -> Principal:
     if service.is_node_token(token):
         return service.check_node_token(platform, token)
+    if service.is_key(token):
+        return await service.program(platform, token)
     return await service.bearer(platform, token)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.platform import database
-from cloud.platform.access import ROLES
+from cloud.platform.access import PROGRAMS, ROLES
 from cloud.platform.personal import Personal
 
 
@@ -74,6 +74,24 @@ class Session(Base):
     created: Mapped[datetime]
     used: Mapped[datetime]
     ended: Mapped[datetime | None]
+
+
+class Program(Base):
+    """A program with an account of its own. See :mod:`cloud.auth.programs`."""
+
+    __tablename__ = "programs"
+    __table_args__ = (CheckConstraint(f"role IN {PROGRAMS}", name="role"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    hash: Mapped[bytes]
+    """Of its key."""
+    prior_hash: Mapped[bytes | None]
+    """Of the key before, which goes on until ``prior_until``."""
+    prior_until: Mapped[datetime | None]
+    created: Mapped[datetime]
+    revoked: Mapped[datetime | None]
 
 
 class Link(Base):

@@ -17,8 +17,11 @@ from cloud.auth.schemas import (
     Confirm,
     Forgotten,
     Invitation,
+    Key,
     Listed,
     Me,
+    NewProgram,
+    Program,
     Proved,
     Refresh,
     Reset,
@@ -53,7 +56,7 @@ async def confirm(
     return await service.open_api(session, user, platform, agent, data.device_key)
 
 
-@post("/api/v1/auth/forgotten", status_code=202, roles=(ANYONE,), limit="sign-in")
+@post("/api/v1/auth/forgotten", status_code=202, roles=(ANYONE,), limit="sign-in", even=True)
 async def forgotten(data: JSONBody[Forgotten], platform: given.Platform, session: given.Session) -> None:
     """Have a letter sent that lets one choose another password. The answer is the same without an account."""
     await service.forgotten(session, platform, data.email)
@@ -143,6 +146,30 @@ async def remove_anothers_second_factor(
     await service.remove_second_factor(session, platform, user_id)
 
 
+@get("/api/v1/auth/programs", roles=("admin", "auditor"))
+async def programs(session: given.Session) -> list[Program]:
+    """The programs with an account of their own, the newest first; those that were revoked, too."""
+    return await service.programs(session)
+
+
+@post("/api/v1/auth/programs", roles=("admin",), step_up=True)
+async def add_program(data: JSONBody[NewProgram], platform: given.Platform, session: given.Session) -> Key:
+    """An account for a program, with one narrow role, and its key, which is shown this once."""
+    return await service.add_program(session, platform, data)
+
+
+@post("/api/v1/auth/programs/{program_id:uuid}/rotate", status_code=200, roles=("admin",), step_up=True)
+async def rotate_program(program_id: FromPath[UUID], platform: given.Platform, session: given.Session) -> Key:
+    """Another key for a program. The one before is good for an hour yet, those before that no more."""
+    return await service.rotate_program(session, platform, program_id)
+
+
+@delete("/api/v1/auth/programs/{program_id:uuid}", roles=("admin",), step_up=True)
+async def revoke_program(program_id: FromPath[UUID], session: given.Session, now: given.Now) -> None:
+    """Let a program in no more, from the next request on."""
+    await service.revoke_program(session, program_id, now)
+
+
 @get("/api/v1/auth/sessions", roles=ROLES)
 async def sessions(session: given.Session, who: given.Who, now: given.Now) -> list[Session]:
     """Where one is signed in, the one last used first."""
@@ -164,5 +191,5 @@ async def sign_out_one(session_id: FromPath[UUID], session: given.Session, who: 
 ROUTES = [
     sign_in, confirm, forgotten, reset, change_password, refresh, sign_out, me, sessions, sign_out_everywhere,
     sign_out_one, begin_second_factor, prove, remove_second_factor, accounts, invite, change_account,
-    remove_anothers_second_factor,
+    remove_anothers_second_factor, programs, add_program, rotate_program, revoke_program,
 ]

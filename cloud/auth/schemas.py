@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from cloud.platform.access import ROLES
+from cloud.platform.access import PROGRAMS, ROLES
 from cloud.platform.fields import Email, Language, Name, Password
 
 Token = Annotated[str, msgspec.Meta(max_length=200)]
@@ -142,6 +142,31 @@ class Invitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     email: Email
     role: Role
     language: Language
+
+
+class NewProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``name`` is what admins know it by; nobody's own."""
+
+    name: Name
+    role: Literal[PROGRAMS]  # type: ignore[valid-type]
+
+
+class Key(msgspec.Struct, frozen=True):
+    """The ``key`` of a program, to be sent as a bearer token. It is not shown again."""
+
+    id: UUID
+    key: str
+
+
+class Program(msgspec.Struct, frozen=True):
+    """A program as admins see it. ``prior_until`` is how long the key before the newest is good, if there was one."""
+
+    id: UUID
+    name: str
+    role: str
+    created: datetime
+    prior_until: datetime | None
+    revoked: datetime | None
 
 
 class AccountChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,6 +20,10 @@ from cloud.auth.letters import letter
 from cloud.auth.models import User
 from cloud.auth.node_tokens import check_node_token, is_node_token, node_token
 from cloud.auth.passwords import hash_pin, new_password
+from cloud.auth.programs import add as add_program
+from cloud.auth.programs import is_key, program, programs
+from cloud.auth.programs import revoke as revoke_program
+from cloud.auth.programs import rotate as rotate_program
 from cloud.auth.schemas import App, NewAccount
 from cloud.auth.second_factor import begin as begin_second_factor
 from cloud.auth.second_factor import prove
@@ -51,6 +55,7 @@ __all__ = [
     "User",
     "account",
     "accounts_of",
+    "add_program",
     "bearer",
     "begin_second_factor",
     "change_account",
@@ -71,6 +76,7 @@ __all__ = [
     "hash_pin",
     "holder",
     "invite",
+    "is_key",
     "is_node_token",
     "letter",
     "name_of",
@@ -80,11 +86,15 @@ __all__ = [
     "open_api",
     "open_page",
     "page_user",
+    "program",
+    "programs",
     "prove",
     "refresh",
     "register",
     "remove_second_factor",
     "reset",
+    "revoke_program",
+    "rotate_program",
     "second_factor",
     "sessions",
 ]

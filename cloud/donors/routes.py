@@ -37,7 +37,7 @@ MAX_CALL_BYTES = 256 << 10
 State = Annotated[str | None, QueryParameter(name="state")]
 
 
-@post("/api/v1/donors", status_code=202, roles=(ANYONE,), limit="sign-in")
+@post("/api/v1/donors", status_code=202, roles=(ANYONE,), limit="sign-in", even=True)
 async def register(data: JSONBody[NewDonor], platform: given.Platform, session: given.Session) -> None:
     """Ask for a donor's account. The letter says how to confirm the address, or that it has an account already."""
     await service.register(session, platform, data)
@@ -92,7 +92,7 @@ async def order(order_id: FromPath[UUID], reading: given.Reading, who: given.Who
     return await service.look(reading, order_id, donor_id=_own(who))
 
 
-@post("/api/v1/orders/{order_id:uuid}/payments", status_code=200, roles=("admin",))
+@post("/api/v1/orders/{order_id:uuid}/payments", status_code=200, roles=("admin", "bookkeeper"))
 async def pay(order_id: FromPath[UUID], data: JSONBody[NewPayment], session: given.Session, now: given.Now) -> Order:
     """Book what came in by hand. The same ``key`` again books nothing."""
     return await service.pay(session, order_id, data, now)
@@ -117,13 +117,13 @@ async def called(
     await checkout.called(session, request.headers, await request.body(), platform.settings, now)
 
 
-@get("/api/v1/orders/{order_id:uuid}/ledger", roles=("donor", "admin", "auditor"))
+@get("/api/v1/orders/{order_id:uuid}/ledger", roles=("donor", "admin", "auditor", "bookkeeper"))
 async def ledger(order_id: FromPath[UUID], session: given.Session, who: given.Who) -> Ledger:
     """What was charged and paid of an order, in double entry."""
     return await service.ledger(session, order_id, donor_id=_own(who))
 
 
-@get("/api/v1/refunds", roles=("admin", "auditor"))
+@get("/api/v1/refunds", roles=("admin", "auditor", "bookkeeper"))
 async def refunds(session: given.Session) -> list[Refund]:
     """The payments that are to go back and have not yet, the oldest first."""
     return await payments.refunds(session)

@@ -59,7 +59,7 @@ async def register_form(request: AnyRequest) -> Page:
     return page(request, "register.html", name="", email="", refused="")
 
 
-@post("/register", roles=(ANYONE,), limit="sign-in", request_max_body_size=MAX_FORM_BYTES)
+@post("/register", roles=(ANYONE,), limit="sign-in", request_max_body_size=MAX_FORM_BYTES, even=True)
 async def register(
     data: URLEncodedBody[Register], request: AnyRequest, platform: given.Platform, session: given.Session
 ) -> Page:
@@ -100,7 +100,7 @@ async def forgotten_form(request: AnyRequest) -> Page:
     return page(request, "forgotten.html", refused="")
 
 
-@post("/forgotten", roles=(ANYONE,), limit="sign-in", request_max_body_size=MAX_FORM_BYTES)
+@post("/forgotten", roles=(ANYONE,), limit="sign-in", request_max_body_size=MAX_FORM_BYTES, even=True)
 async def forgotten(
     data: URLEncodedBody[Forgotten], request: AnyRequest, platform: given.Platform, session: given.Session
 ) -> Page:

@@ -15,6 +15,8 @@ from shared.errors import QurbaniError
 ANYONE = "anyone"
 ROLES = ("admin", "executor", "donor", "driver", "buyer", "auditor")
 """What people are. A route for all who have signed in says ``roles=ROLES``."""
+PROGRAMS = ("bookkeeper", "monitor")
+"""What programs with an account of their own are: the books of a charity, and what watches over a hub."""
 NODE = "node"
 """What a box is; no route is for boxes and people both."""
 SECOND_FACTOR = ("admin", "auditor")

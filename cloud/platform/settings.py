@@ -47,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Origins, separated by commas, whose pages may ask the API with a bearer token: ``https://example.org``."""
     trusted_proxies: str = ""
     """Addresses, separated by commas, whose ``X-Forwarded-For`` and ``-Proto`` are believed."""
+    even_s: float = 1.0
+    """How long registering and forgetting a password take, whether or not the address has an account."""
     rate_factor: float = 1.0
     """Multiplies every rate limit."""
 

@@ -14,7 +14,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from cloud.platform.access import ROLES
+from cloud.platform.access import PROGRAMS, ROLES
 from demo.servers import Servers
 from sync import tokens
 from sync.calls import Call
@@ -44,6 +44,7 @@ class Scene:
         self.own = {"order_id": ids[0], "site_id": str(self.box.site), "node_id": str(self.box.identity.node)}
         self.foreign = {"order_id": ids[1], "site_id": str(other.site), "node_id": str(other.identity.node)}
         self.asking: dict[str, Ask] = {role: hub.staff(role).http.request for role in ROLES if role != "donor"}
+        self.asking |= {role: hub.program(role).http.request for role in PROGRAMS}
         self.asking |= {"donor": mine.http.request, "stranger": hub.stranger.http.request, "node": self._as_box()}
 
     def _box(self) -> Box:
@@ -109,7 +110,7 @@ def test_whoever_may_not_is_told_the_same_of_everything(scene: Scene) -> None:
     tried = 0
     for method, path, operation in scene.operations():
         roles = roles_of(operation)
-        for role in (*ROLES, "stranger", "node"):
+        for role in (*ROLES, *PROGRAMS, "stranger", "node"):
             if role in roles or roles == [*ROLES, "stranger"]:
                 continue
             expected = 401 if role == "stranger" else 403

@@ -6,7 +6,7 @@ from litestar import Litestar, get
 from litestar.routes import WebSocketRoute
 from litestar.testing import TestClient
 
-from cloud.platform.access import ANYONE, NODE, ROLES, permitted
+from cloud.platform.access import ANYONE, NODE, PROGRAMS, ROLES, permitted
 from shared.problems import PROBLEM_HANDLERS
 
 
@@ -20,7 +20,7 @@ def test_every_route_declares_known_roles(application: Litestar) -> None:
         path for path, handler in handlers
         # OPTIONS tells which methods there are and nothing else.
         if getattr(handler, "http_methods", None) != {"OPTIONS"}
-        and not (set(handler.opt.get("roles", ())) and set(handler.opt["roles"]) <= {ANYONE, NODE, *ROLES})
+        and not (set(handler.opt.get("roles", ())) and set(handler.opt["roles"]) <= {ANYONE, NODE, *ROLES, *PROGRAMS})
     ] == []
 
 
