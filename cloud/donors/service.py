@@ -9,13 +9,12 @@ from itertools import accumulate, chain
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, Uuid, any_, bindparam, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from cloud.auth import service as auth
-from cloud.donors import consents, forgetting, models, moves, payments, search
+from cloud.donors import consents, forgetting, models, moves, payments, search, whole
 from cloud.donors import remedies as _remedies
 from cloud.donors.checkout import check_out as check_out
 from cloud.donors.checkout import takes_cards as takes_cards
@@ -212,18 +211,10 @@ async def get(session: AsyncSession, order_id: UUID, *, donor_id: UUID | None = 
 
 async def look(platform: Platform, order_id: UUID, *, donor_id: UUID | None = None) -> Order:
     """As :func:`get`, read together with what others ask for at this moment."""
-    found = await platform.together.ask(_look, platform, order_id)
+    found = await platform.together.ask(whole.orders, platform, order_id)
     if found is None or donor_id not in (None, found.donor_id):
         raise QurbaniError("not_found", "there is no such order")
     return found
-
-
-async def _look(platform: Platform, ids: list[UUID]) -> list[Order | None]:
-    async with platform.database.look() as session:
-        asked = _orders().where(models.Order.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
-        rows = await session.scalars(asked, {"ids": ids})
-        found = {row.id: _order(row) for row in rows}
-    return [found.get(id) for id in ids]
 
 
 async def pay(session: AsyncSession, order_id: UUID, payment: NewPayment, now: datetime) -> Order:
@@ -327,10 +318,10 @@ async def _shares(session: AsyncSession, which: ColumnElement[bool]) -> list[Sha
 
 
 def _orders() -> Select[tuple[models.Order]]:
-    whole = (
+    rows = (
         selectinload(models.Order.shares), selectinload(models.Order.steps), selectinload(models.Order.instalments),
     )  # fmt: skip
-    return select(models.Order).options(*whole).execution_options(populate_existing=True)
+    return select(models.Order).options(*rows).execution_options(populate_existing=True)
 
 
 def _order(row: models.Order) -> Order:

@@ -173,3 +173,16 @@ def test_only_admins_book_and_only_donors_order(hub: CloudHub, donor: Person) ->
     hub.admin.post("/api/v1/orders", ORDER, status=403)
     hub.stranger.post("/api/v1/orders", ORDER, status=401)
     hub.admin.post(f"/api/v1/orders/{uuid4()}/payments", payment(), status=404)
+
+
+def test_an_order_reads_the_same_by_itself_and_in_the_list(hub: CloudHub) -> None:
+    """The one is read in one statement, the other with its rows."""
+    donor = hub.donor()
+    share = {"name": "Zohra bint Ali", "language": "ar", "spellings": ["زهرة", "Zohra"]}
+    orders = [donor.post("/api/v1/orders", {"species": "cow", "shares": [share] * count}) for count in (1, 7)]
+    hub.admin.post(f"/api/v1/orders/{orders[0]['id']}/payments",
+                   {"key": "whole-and-rows-1", "minor": 25_000, "currency": "EUR", "method": "cash"})  # fmt: skip
+    listed = {each["id"]: each for each in donor.get("/api/v1/orders")}
+    for order in orders:
+        for who in (donor, hub.admin):
+            assert who.get(f"/api/v1/orders/{order['id']}") == listed[order["id"]]
