@@ -5,18 +5,28 @@ from __future__ import annotations
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.donors import models
 from cloud.donors.schemas import NewPrice, Price
+from cloud.platform.conditional import unchanged
 from shared.errors import QurbaniError
 from shared.ids import NewId
 
+LOCK = 0x71757262_70726963  # any number; whoever changes the list holds it
 
-async def set_price(session: AsyncSession, site_id: UUID | None, new: NewPrice, new_id: NewId) -> Price:
-    """Put up a price for a site, or (None) for wherever none is put up. Orders that were placed keep theirs."""
+
+async def set_price(
+    session: AsyncSession, site_id: UUID | None, new: NewPrice, new_id: NewId, if_match: str = ""
+) -> Price:
+    """Put up a price for a site, or (None) for wherever none is put up. Orders that were placed keep theirs.
+
+    Raises ``stale`` where the list is not what was read under the tag ``if_match``.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock(LOCK)))
+    unchanged(await prices(session) if if_match else [], if_match)
     parts = {"animal": new.animal, "transport": new.transport, "fee": new.fee}
     row = {"id": new_id(), "site_id": site_id, "species": new.species, "currency": new.currency, **parts}
     upsert = insert(models.Price).values(row).on_conflict_do_update(constraint=models.PRICE_OF, set_=parts)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, get, post, put
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from cloud.donors import checkout, consents, payments, service
 from cloud.donors import prices as price_list
@@ -34,6 +34,7 @@ from cloud.platform.access import ANYONE, Principal
 
 MAX_CALL_BYTES = 256 << 10
 
+IfMatch = Annotated[str, HeaderParameter(name="If-Match")]
 State = Annotated[str | None, QueryParameter(name="state")]
 
 
@@ -163,10 +164,15 @@ async def prices(session: given.Session) -> list[Price]:
     return await price_list.prices(session)
 
 
-@put("/api/v1/prices", roles=("admin",))
-async def set_price(data: JSONBody[NewPrice], platform: given.Platform, session: given.Session) -> Price:
-    """Put up the price of a share wherever a site has none of its own. Orders that were placed keep theirs."""
-    return await price_list.set_price(session, None, data, platform.new_id)
+@put("/api/v1/prices", roles=("admin",), problems=("stale",))
+async def set_price(
+    data: JSONBody[NewPrice], platform: given.Platform, session: given.Session, if_match: IfMatch = ""
+) -> Price:
+    """Put up the price of a share wherever a site has none of its own. Orders that were placed keep theirs.
+
+    With `If-Match`, the `ETag` of the list, it changes nothing where somebody else has changed the list since.
+    """
+    return await price_list.set_price(session, None, data, platform.new_id, if_match)
 
 
 def _own(who: Principal) -> UUID | None:

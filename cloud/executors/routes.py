@@ -278,12 +278,16 @@ async def call_off(order_id: FromPath[UUID], session: given.Session, now: given.
     return await service.call_off(session, order_id, who, now)
 
 
-@put("/api/v1/sites/{site_id:uuid}/prices", roles=CHANGE)
+@put("/api/v1/sites/{site_id:uuid}/prices", roles=CHANGE, problems=("stale",))
 async def set_price(
-    site_id: FromPath[UUID], data: JSONBody[NewPrice], platform: given.Platform, session: given.Session
+    site_id: FromPath[UUID], data: JSONBody[NewPrice], platform: given.Platform, session: given.Session,
+    if_match: IfMatch = "",
 ) -> Price:
-    """Put up what a share costs at this site. Orders that were placed keep their price."""
-    return await service.set_price(session, site_id, data, platform.new_id)
+    """Put up what a share costs at this site. Orders that were placed keep their price.
+
+    With `If-Match`, the `ETag` of the price list, it changes nothing where somebody else has changed the list since.
+    """
+    return await service.set_price(session, site_id, data, platform.new_id, if_match)
 
 
 ROUTES = [

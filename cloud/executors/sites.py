@@ -107,10 +107,12 @@ async def site(session: AsyncSession, site_id: UUID) -> schemas.Site:
     return _site(await _get(session, models.Site, site_id))
 
 
-async def set_price(session: AsyncSession, site_id: UUID, new: NewPrice, new_id: NewId) -> Price:
-    """Put up what a share costs at a site. Raises ``not_found``."""
+async def set_price(
+    session: AsyncSession, site_id: UUID, new: NewPrice, new_id: NewId, if_match: str = ""
+) -> Price:
+    """Put up what a share costs at a site. Raises ``not_found``, and ``stale`` as :func:`donors.set_price` does."""
     await site(session, site_id)
-    return await donors.set_price(session, site_id, new, new_id)
+    return await donors.set_price(session, site_id, new, new_id, if_match)
 
 
 async def add_animal(session: AsyncSession, site_id: UUID, new: schemas.NewAnimal, new_id: NewId) -> schemas.Animal:

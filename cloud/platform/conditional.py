@@ -7,6 +7,7 @@ A tag is the hash of the answer itself: it needs no column, and holds for whatev
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -23,8 +24,11 @@ def etag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
-def unchanged(record: msgspec.Struct, if_match: str) -> None:
-    """Return where ``record`` is what was read under the tag ``if_match``, or nobody asks. Raises ``stale``."""
+def unchanged(record: msgspec.Struct | Sequence[msgspec.Struct], if_match: str) -> None:
+    """Return where ``record``, or a whole list, is what was read under the tag ``if_match``, or nobody asks.
+
+    Raises ``stale``.
+    """
     if if_match and not _names(if_match, etag(msgspec.json.encode(record))):
         raise QurbaniError("stale")
 

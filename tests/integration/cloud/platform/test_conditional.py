@@ -44,3 +44,20 @@ def test_of_two_who_read_the_same_one_changes_it(hub: CloudHub, address: str) ->
     assert change(13) == 412
     anybody = hub.admin.http.put(address + "/eid", json=EID, headers={"if-match": "*"})
     assert anybody.status_code == 200
+
+
+def test_of_two_who_read_the_same_prices_one_changes_them(hub: CloudHub) -> None:
+    tag = hub.admin.http.get("/api/v1/prices").headers["etag"]
+    places = ["/api/v1/prices", f"/api/v1/sites/{hub.site()}/prices"] * 2
+
+    def change(number: int) -> int:
+        price = {"species": "camel", "currency": "XTS", "animal": 1000 + number}
+        return hub.admin.http.put(places[number], json=price, headers={"if-match": tag}).status_code
+
+    with ThreadPoolExecutor(4) as people:
+        assert sorted(people.map(change, range(4))) == [200, 412, 412, 412]
+    found = hub.admin.http.get("/api/v1/prices")
+    assert sum(each["currency"] == "XTS" for each in found.json()) == 1
+    again = {"species": "camel", "currency": "XTS", "animal": 2000}
+    read = {"if-match": found.headers["etag"]}
+    assert hub.admin.http.put("/api/v1/prices", json=again, headers=read).status_code == 200
