@@ -18,6 +18,8 @@ DIRECTIONS = {"ar": "rtl", "fr": "ltr", "en": "ltr"}
 READY = "document.readyState === 'complete' && location.pathname"
 SPOKEN = "document.readyState === 'complete' && [document.documentElement.lang, document.dir]"
 
+LINKS = "document.querySelectorAll('#links a').length"
+
 SMALL = """[...document.querySelectorAll('main a.button, main button, main select, main input:not([type=hidden], .option input)')]
   .filter(each => each.checkVisibility() && !each.matches('.unseen'))
   .map(each => [each.outerHTML.slice(0, 80), each.getBoundingClientRect().height])
@@ -71,8 +73,9 @@ def test_a_donor_orders_and_others_follow_and_check(hub: CloudHub, browser: Tab)
     page.open(hub.url + path)
     page.click("#certificate .button")
     page.settle(lambda: page.run("document.querySelectorAll('#certificate [download]').length") == 3)
+    before = page.run(LINKS)  # those of letters
     page.click("#links form[action$=links] button")
-    page.settle(lambda: page.run("document.querySelector('#links a')?.getAttribute('href')"))
+    page.settle(lambda: page.run(LINKS) == before + 1)
     fits(hub, page, path)
     addresses = [page.run(f"document.querySelector('{place} a[href^=\"/{kind}/\"]').getAttribute('href')")
                  for place, kind in (("#links", "track"), ("#certificate", "check"))]  # fmt: skip

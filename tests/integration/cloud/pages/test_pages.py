@@ -52,7 +52,8 @@ def test_no_page_carries_script_or_style_of_its_own(busy_hub: CloudHub, donor: h
         page = donor.get(path)
         assert page.headers["content-type"].startswith("text/html")
         assert "script-src 'self'" in page.headers["content-security-policy"]
-        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|https?://", page.text), path
+        ours = re.sub(r'<script type="module" src="/assets/[^"]+"></script>', "", page.text)
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|https?://", ours), path
 
 
 def test_stylesheets_may_be_kept_for_good(busy_hub: CloudHub) -> None:
