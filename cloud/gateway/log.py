@@ -29,6 +29,8 @@ class Entry(msgspec.Struct, frozen=True):
     donor: str = ""
 
 
+NOTHING = Entry("", "")
+
 Placed = tuple[str, Entry]
 
 
@@ -52,8 +54,20 @@ async def append(redis: Redis, entries: Iterable[Entry]) -> None:
         await pipeline.execute()
 
 
+async def begun(redis: Redis) -> str:
+    """The cursor after all that there is.
+
+    An empty log begins with an entry that says nothing: from there on it is whole, and a cursor from before that is one
+    of a log that was lost.
+    """
+    if (newest := await head(redis)) == BEGIN:
+        await append(redis, [NOTHING])
+        newest = await head(redis)
+    return newest
+
+
 async def head(redis: Redis) -> str:
-    """The cursor after all that there is."""
+    """As :func:`begun`, but leaves an empty log as it is."""
     newest = await redis.xrevrange(STREAM, count=1)
     return str(newest[0][0], "ascii") if newest else BEGIN
 

@@ -57,7 +57,7 @@ class Tail:
     async def live(self) -> None:
         """Follow until Redis fails, which raises; what is held is not believed any more then."""
         try:
-            self._since = await log.head(self._redis)
+            self._since = await log.begun(self._redis)
             while True:
                 cursor = self.head or log.BEGIN
                 if found := await log.wait(self._redis, cursor, PAGE, WAIT_MS):
@@ -70,20 +70,15 @@ class Tail:
 
     async def page(self, cursor: str, concerns: Callable[[Entry], bool]) -> Page:
         """What came after ``cursor`` of what ``concerns`` whoever asks, from at most :data:`PAGE` entries."""
-        reach = self._reach()
-        if reach is not None and log.number(reach) <= log.number(cursor):
+        if self._since is not None and log.number(self._since) <= log.number(cursor):
             at = bisect_right(self._held, log.number(cursor), key=lambda placed: log.number(placed[0]))
             found, is_whole = self._held[at : at + PAGE], log.number(cursor) <= log.number(self.head or cursor)
         else:
             found, is_whole = await self._from_redis(cursor)
         if not is_whole:
             return Page(await log.head(self._redis), [], is_whole=False)
-        events = [Event(entry.topic, entry.key) for _, entry in found if concerns(entry)]
+        events = [Event(entry.topic, entry.key) for _, entry in found if entry != log.NOTHING and concerns(entry)]
         return Page(found[-1][0] if found else cursor, events)
-
-    def _reach(self) -> str | None:
-        """The oldest cursor that memory can answer. A log that began empty may be all that is left of another."""
-        return self._held[0][0] if self._since == log.BEGIN and self._held else self._since
 
     async def _from_redis(self, cursor: str) -> tuple[list[Placed], bool]:
         first = await log.first(self._redis)
