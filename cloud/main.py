@@ -22,7 +22,7 @@ import uvicorn
 from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 from sqlalchemy import text
@@ -114,12 +114,14 @@ def jobs(services: Iterable[str] = SERVICES) -> list[Job]:
 def web(platform: Platform, services: Sequence[str] = SERVICES) -> ASGIApp:
     """The web application with the routes of ``services``, given what :mod:`cloud.platform.given` names."""
 
-    async def session(request: AnyRequest) -> AsyncIterator[AsyncSession]:
+    # Litestar 3 forgets a generator that it has begun where another dependency of the same batch fails. Asking for one
+    # puts these two into a batch after all the others.
+    async def session(request: AnyRequest, platform: NamedDependency[Platform]) -> AsyncIterator[AsyncSession]:
         async with idempotency.transaction(request, platform) as begun:
             yield begun
             await audit.conclude(begun, request, platform)
 
-    async def reading(request: AnyRequest) -> AsyncIterator[Platform]:
+    async def reading(request: AnyRequest, platform: NamedDependency[Platform]) -> AsyncIterator[Platform]:
         yield platform
         await audit.looked(request, platform)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import httpx
 import pytest
 
+from demo.answers import wait_for
 from tests.cloud_hub import CloudHub, Person
 
 ORDER = {"species": "sheep", "shares": [{"name": "Ahmed", "language": "ar"}]}
@@ -41,6 +43,18 @@ def test_a_list_that_fits_has_no_link_and_a_limit_has_bounds(donor: Person) -> N
     for query in ("limit=0", "limit=501", "limit=x", "cursor=%00", "cursor=WyJ4Il0", "cursor=W10", "cursor=e30"):
         answer: httpx.Response = donor.http.get(f"/api/v1/orders?{query}")
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_input"), query
+
+
+def test_a_list_that_is_asked_for_wrongly_keeps_no_connection(hub: CloudHub, donor: Person) -> None:
+    gc.collect()
+    gc.disable()  # which would give it back one day
+    try:
+        for _ in range(3):
+            assert donor.http.get("/api/v1/orders?limit=x").status_code == 400
+        pool = hub.platform.database.engine.pool
+        wait_for("all connections to be back", lambda: pool.checkedout() == 0, 5)  # type: ignore[attr-defined]
+    finally:
+        gc.enable()
 
 
 def test_every_list_without_an_end_is_read_in_pages(hub: CloudHub) -> None:
