@@ -18,6 +18,7 @@ from edge import sqlite
 from edge.db import Database, Tx
 from edge.settings import Settings
 from shared.errors import QurbaniError
+from shared.log import to_stderr
 from tests.chaos.edge.at_work import STEPS, Work, in_a_process, new_box, wrong
 
 shim = ctypes.CDLL(None)
@@ -81,6 +82,7 @@ def main(folder: Path, errno: int, stays: int, every: int) -> None:
 
 
 if __name__ == "__main__":
+    to_stderr()  # standard output is for what it tells
     if sys.argv[5:] == ["careless"]:
         be_careless()
     main(Path(sys.argv[1]), *map(int, sys.argv[2:5]))

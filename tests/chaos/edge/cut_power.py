@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 from edge.settings import Settings
+from shared.log import to_stderr
 from tests.chaos.edge import at_work as box
 from tests.chaos.edge import images
 
@@ -96,6 +97,7 @@ def kill(folder: Path, every: int) -> None:
 
 
 if __name__ == "__main__":
+    to_stderr()  # standard output is for what it tells
     if sys.argv[1] == "images":
         cut(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), is_careless="careless" in sys.argv)
     else:

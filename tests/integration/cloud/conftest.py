@@ -10,13 +10,14 @@ import structlog
 from cloud import main
 from demo.mailbox import Mailbox
 from demo.servers import Servers
+from shared import log
 from tests.cloud_hub import CloudHub, copied_room, hub_settings, migrated, running
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _plain_log() -> None:
     """The log as programs write it; structlog's own for developers takes seconds for a traceback."""
-    structlog.configure([structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=repr)])
+    log.to_stderr([structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=repr)])
 
 
 @pytest.fixture(scope="session")
