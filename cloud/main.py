@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -233,6 +234,7 @@ def cluster(settings: Settings, workers: int, make: Callable[[], ASGIApp]) -> No
         os.environ[metrics.SHARED] = folder
         many = config(make, settings, factory=True, lifespan="on", workers=workers, timeout_worker_healthcheck=HUNG_S)
         with many.bind_socket() as listening:
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as servers have that a loop binds itself
             Multiprocess(many, [listening]).run()
 
 

@@ -74,7 +74,7 @@ def test_every_kind_of_answer_has_the_header_set(busy_hub: CloudHub, monkeypatch
         (413, lambda: donor.post("/api/v1/orders", content=b" " * 2_000_000)),
         (416, lambda: donor.get(film.url(), headers={"range": "bytes=999999999-"})),
         (422, lambda: reused(donor)),
-        (429, lambda: refused(stranger, monkeypatch)),
+        (429, lambda: refused(busy_hub.donor().http, monkeypatch)),
         (500, lambda: broken(busy_hub, donor)),
     ]  # fmt: skip
     for status, ask in kinds:
@@ -101,10 +101,10 @@ def broken(hub: CloudHub, donor: httpx.Client) -> httpx.Response:
         hub.run(lambda session: session.execute(text(f"{table} DROP CONSTRAINT broken")))
 
 
-def refused(stranger: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> httpx.Response:
+def refused(donor: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> httpx.Response:
     monkeypatch.setitem(limits.LIMITS, "read", limits.Limit(1 / 1000, 600))
-    stranger.get("/api/v1/prices")
-    return stranger.get("/api/v1/prices")
+    donor.get("/api/v1/prices")
+    return donor.get("/api/v1/prices")
 
 
 @pytest.fixture(scope="module")

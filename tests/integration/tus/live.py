@@ -51,6 +51,7 @@ class Live:
         store = options.pop("store", None) or make_store(kind, root / "uploads")
         self.uploads = UploadServer(store, self._finished, new_id=new_id, **options)
         self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/files"
         routes = tus_routes(self.uploads, path="/files", principal=principal)

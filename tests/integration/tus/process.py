@@ -49,6 +49,7 @@ def main(kind: str, root: Path) -> None:
         routes = tus_routes(uploads, path="/files", principal=principal)
         app = Litestar([routes], openapi_config=None, logging_config=None)
         with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             print(listening.getsockname()[1], flush=True)
             await uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off")).serve([listening])
 
