@@ -95,19 +95,21 @@ def _merge(animals: Sequence[Standing], free: list[Standing], orders: Collection
         own = set()
     kept = fit[: whole + bool(rest and not small)]
 
-    moving = sorted(_moving(animals, kept).items(), key=lambda each: (each[0] in own, each[0]))
+    moving = sorted(_moving(animals, kept).items())
     room = [each.animal_id for each in kept for _ in range(capacity - len(each.shares))]
-    seats: list[tuple[UUID, Why]] = [(id, "merged") for id in room[: len(moving) - len(small)]]
-    seats += [(each.animal_id, "converted") for each in small]
+    others = [(share, each) for share, each in moving if share not in own]
+    leaving = [(share, each) for share, each in moving if share in own]
     for each in small:
         free.remove(each)
-    changes = tuple(
-        Change(share, each.animal_id, to_id, why if each.fit or why == "converted" else "unfit")
-        for (share, each), (to_id, why) in zip(moving, seats, strict=False)
-    )
+    changes = (
+        *(Change(share, each.animal_id, to_id, "merged" if each.fit else "unfit")
+          for (share, each), to_id in zip(others, room, strict=False)),
+        *(Change(share, each.animal_id, to.animal_id, "converted")
+          for (share, each), to in zip(leaving, small, strict=True)),
+    )  # fmt: skip
     taken = Counter(change.to_id for change in changes)
     short = tuple(each.animal_id for each in kept if len(each.shares) + taken[each.animal_id] < capacity)
-    return Plan(changes, short, tuple(share for share, _ in moving[len(changes) :]))
+    return Plan(changes, short, tuple(share for share, _ in others[len(room) :]))
 
 
 def _moving(animals: Iterable[Standing], kept: Collection[Standing]) -> dict[UUID, Standing]:

@@ -51,8 +51,8 @@ def test_nothing_is_lost_and_nothing_happens_twice(seed: int, room: Room, tmp_pa
         story.take_orders()
         story.open_box()
         # The uploads and the checks take some seconds: short intervals at first hit the uploads, later ones the checks.
-        kills = run_while_killing(story.record_while_offline, [story.box], rng, kills=2, every_s=2)
-        kills += run_while_killing(story.reconnect, [story.box, story.hub], rng, kills=2, every_s=2)
+        kills = run_while_killing(story.record_while_offline, [story.box], rng, kills=1, every_s=2)
+        kills += run_while_killing(story.reconnect, [story.box, story.hub], rng, kills=1, every_s=2)
         kills += run_while_killing(story.process, [story.hub, story.box], rng, kills=1, every_s=3)
         story.tell_donors()
         story.watch()

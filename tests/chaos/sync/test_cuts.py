@@ -126,7 +126,7 @@ def is_up(port: int) -> bool:
 
 
 @pytest.mark.parametrize("rounds", [
-    pytest.param(8, marks=pytest.mark.timeout(900)),
+    pytest.param(4, marks=pytest.mark.timeout(900)),
     pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(7200)]),
 ])  # fmt: skip
 def test_nothing_is_lost_over_cuts_silence_and_kills(yard: tuple[Yard, Any], rounds: int) -> None:

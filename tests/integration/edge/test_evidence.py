@@ -20,6 +20,7 @@ EXPECTED = {
     "no_knife_ahmed_benali": ("review", {"knife_unsure"}),
     "truncated": ("review", {"file_damaged"}),
 }
+@pytest.mark.slow  # clips are judged in tests/integration/evidence, and by a box in the demo
 @pytest.mark.skipif(not (MEDIA / "authentic_ahmed_benali.mp4").exists(), reason=f"the clips are not in {MEDIA}")
 @pytest.mark.skipif(not list(MODELS.glob("*.tflite")), reason=f"there is no detector in {MODELS}")
 def test_verdicts_on_real_clips(tmp_path: Path) -> None:

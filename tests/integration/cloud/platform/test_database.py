@@ -57,7 +57,7 @@ def test_what_was_acknowledged_while_connections_were_cut_is_there(hub: CloudHub
 
     def cut_again_and_again() -> int:
         cuts = 0
-        while not done.wait(0.05):
+        while not done.wait(0.2):
             cuts += len(hub.sql(CUT))
         return cuts
 

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloud.executors.filling import Plan, Standing, plan
@@ -54,6 +54,7 @@ COWS = st.lists(st.tuples(st.integers(0, CAPACITY), st.booleans(), st.booleans()
 SHEEP = st.lists(st.tuples(st.booleans(), st.booleans()), max_size=5)
 
 
+@example([(1, False, False), (3, False, False), (3, False, False)], [(False, True)], True, by_two)
 @given(COWS, SHEEP, st.booleans(), st.sampled_from([alone, by_two]))
 def test_whatever_stands_there_nobody_is_lost_and_nothing_frozen_is_touched(
     cows: list[tuple[int, bool, bool]], sheep: list[tuple[bool, bool]], convert: bool, bought: Any
