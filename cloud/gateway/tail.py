@@ -81,11 +81,11 @@ class Tail:
         return Page(found[-1][0] if found else cursor, events)
 
     async def _from_redis(self, cursor: str) -> tuple[list[Placed], bool]:
-        first = await log.first(self._redis)
-        head = await log.head(self._redis)
-        low = log.number(first or log.BEGIN)
-        is_whole = low <= log.number(cursor) <= log.number(head)
-        return (await log.after(self._redis, cursor, PAGE) if is_whole else []), is_whole
+        found = await log.after(self._redis, cursor, PAGE)
+        # Asked for at last: what was cut off meanwhile may be what was looked for.
+        first, head = await log.first(self._redis), await log.head(self._redis)
+        is_whole = log.number(first or log.BEGIN) <= log.number(cursor) <= log.number(head)
+        return (found if is_whole else []), is_whole
 
     def _take(self, found: list[Placed]) -> None:
         self._held += found
